@@ -1,0 +1,43 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lock docs golden
+PYTHON ?= python3
+UV := .tools/bin/uv
+BIN := .venv/bin
+UV_FLAGS := --quiet --python .venv
+# Debian ships ensurepip apart; say so in one line instead of a traceback.
+NEEDS = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "missing: Python 3.11 or newer (PYTHON=... to name another)"; exit 1; }; \
+	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "missing: python3-venv (apt install python3-venv)"; exit 1; }; \
+	command -v $${CC:-cc} >/dev/null || { echo "missing: a C compiler (apt install gcc)"; exit 1; }
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+demo: .venv/ready ## agents, gateway, node agents and simulated GPUs on this machine, three passes
+	@$(BIN)/wattline demo $(DEMO)
+
+test: .venv/ready ## unit, integration and golden tests
+	@$(BIN)/pytest -n 2 $(TEST)
+
+check: .venv/ready ## format, lint, types, import contracts, generated files, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/wattline crds --check crds
+	@$(MAKE) --no-print-directory test
+
+lock: $(UV) ## renew requirements/dev.txt (needs a network)
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		requirements/dev.in operator/pyproject.toml node-agent/pyproject.toml --extra cli --extra gateway --extra operator --extra fake --extra sim \
+		--no-emit-package wattline -o requirements/dev.txt
+
+.venv/ready: operator/pyproject.toml node-agent/pyproject.toml requirements/dev.txt | $(UV)
+	@echo "Setting up (first run only): virtual environment"
+	@$(UV) venv --quiet --allow-existing --python $$(command -v $(PYTHON)) .venv
+	@$(UV) pip sync $(UV_FLAGS) --require-hashes requirements/dev.txt
+	@$(UV) pip install $(UV_FLAGS) --no-deps --no-build-isolation -e operator -e node-agent
+	@touch $@
+
+$(UV):
+	@$(NEEDS)
+	@$(PYTHON) -m venv .tools && .tools/bin/pip install --quiet --disable-pip-version-check 'uv==0.13.*'

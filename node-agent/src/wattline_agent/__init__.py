@@ -1,0 +1,1 @@
+"""Holds the clocks, power limits and temperatures of one node's GPUs."""

@@ -1,0 +1,77 @@
+"""PowerDomain: a site, row, rack or feed with a watt budget."""
+
+from enum import StrEnum
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from wattline.api.base import Condition, Object, Spec
+
+
+class Mode(StrEnum):
+    """Observe reports what would be done and touches nothing; Enforce does it."""
+
+    OBSERVE = "Observe"
+    ENFORCE = "Enforce"
+
+
+class Budget(Spec):
+    """Watts of one domain and what else hangs on its breaker."""
+
+    watts: float = Field(gt=0)
+    """Most that everything behind this breaker may draw together, in watts."""
+
+    node_overhead_watts: float = Field(default=0, ge=0)
+    """Draw of one node beside its GPUs (processors, fans, losses), in watts."""
+
+    reserved_watts: float = Field(default=0, ge=0)
+    """Draw of everything else on this breaker, in watts."""
+
+
+class PowerDomainSpec(Spec):
+    """What the user asks for."""
+
+    parent: str | None = None
+    """Name of the domain this one hangs on; none for a root."""
+
+    nodes: tuple[str, ...] = Field(default=(), max_length=512)
+    """Nodes of this domain by name; naming a node here is its opt-in on a box without Kubernetes."""
+
+    mode: Mode = Mode.OBSERVE
+    """Whether this domain only reports or is enforced."""
+
+    budget: Budget
+    """Watts of this domain."""
+
+
+class PowerDomainStatus(Spec):
+    """What was seen and decided."""
+
+    observed_generation: int = 0
+    """Generation of the spec this status speaks of."""
+
+    may_draw_watts: float | None = None
+    """Most that this domain may draw now: its nodes at their bounds, overheads and reserved watts."""
+
+    draw_watts: float | None = None
+    """Measured draw of the domain's GPUs; absent while a node does not answer."""
+
+    conditions: tuple[Condition, ...] = Field(default=(), max_length=8)
+    """Accepted, Enforced."""
+
+
+class PowerDomain(Object[PowerDomainSpec, PowerDomainStatus]):
+    """A site, row, rack or feed with a watt budget; domains form a tree."""
+
+    kind: Literal["PowerDomain"] = "PowerDomain"
+
+    plural: ClassVar[str] = "powerdomains"
+    short_name: ClassVar[str] = "pdom"
+    namespaced: ClassVar[bool] = False
+    columns: ClassVar[tuple[tuple[str, str, str], ...]] = (
+        ("Budget(W)", "number", ".spec.budget.watts"),
+        ("MayDraw(W)", "number", ".status.mayDrawWatts"),
+        ("Draw(W)", "number", ".status.drawWatts"),
+        ("Mode", "string", ".spec.mode"),
+        ("Reason", "string", '.status.conditions[?(@.type=="Enforced")].reason'),
+    )

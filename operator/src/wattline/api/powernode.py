@@ -1,0 +1,184 @@
+"""PowerNode: the order to one node's agent (spec) and that agent's answer (status)."""
+
+from enum import StrEnum
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from wattline.api.base import Object, PowerClass, Spec
+from wattline.api.inferencepool import Memory
+
+
+class LeaseRef(Spec):
+    """The lease that keeps this order in force."""
+
+    name: str
+    """Name of the lease; one per root domain."""
+
+    duration_seconds: float = Field(default=60.0, gt=0)
+    """The order ends this long after the agent last saw the lease renewed."""
+
+
+class GpuOrder(Spec):
+    """Bounds of one GPU."""
+
+    uuid: str
+    """UUID of the GPU."""
+
+    group: str
+    """GPUs of one group run one tensor-parallel replica and take one value."""
+
+    power_class: PowerClass = Field(default=PowerClass.STANDARD, alias="class")
+    """Order in which groups keep watts."""
+
+    watts_min: float | None = Field(default=None, gt=0)
+    """Least power limit; the device's minimum when unset."""
+
+    watts_max: float | None = Field(default=None, gt=0)
+    """Greatest power limit; the device's maximum when unset."""
+
+    clock_mhz_min: int | None = Field(default=None, gt=0)
+    """Slowest clock that may be asked for; the device's slowest when unset."""
+
+    clock_mhz_max: int | None = Field(default=None, gt=0)
+    """Fastest clock that may be asked for; the device's fastest when unset."""
+
+
+class ReplicaOrder(Spec):
+    """One engine replica whose GPUs the agent clocks."""
+
+    pool: str
+    """Name of its InferencePool, with the namespace in front where there is one: namespace/name."""
+
+    name: str
+    """Name of the replica."""
+
+    url: str
+    """Where its engine listens."""
+
+    gpus: tuple[str, ...] = Field(min_length=1)
+    """UUIDs of its GPUs."""
+
+    tokens_per_second_per_agent_p5: float = Field(gt=0, alias="tokensPerSecondPerAgentP5")
+    """Objective of the pool."""
+
+    memory: Memory = Memory()
+    """Shares of KV capacity at which behaviour changes."""
+
+
+class PowerNodeSpec(Spec):
+    """What the operator orders; written by it alone."""
+
+    epoch: int = Field(default=0, ge=0)
+    """Counts changes of leadership; an agent ignores anything older than it has seen."""
+
+    lease: LeaseRef
+    """What keeps this order in force."""
+
+    enforce: bool = False
+    """Whether GPUs are written; else the agent reports what it would do."""
+
+    release: bool = False
+    """Put every GPU back to what it was before us."""
+
+    budget_watts: float = Field(ge=0)
+    """Most that the node's GPUs may draw together, in watts."""
+
+    highest_sent_watts: float = Field(ge=0)
+    """Highest budget sent since the agent last acknowledged one, in watts."""
+
+    failsafe_watts: float = Field(ge=0)
+    """Node budget that holds once the lease has ended, in watts."""
+
+    gpus: tuple[GpuOrder, ...] = ()
+    """Bounds of each opted-in GPU."""
+
+    replicas: tuple[ReplicaOrder, ...] = ()
+    """Engines on this node."""
+
+
+class Outcome(StrEnum):
+    """What became of the last thing asked of a GPU."""
+
+    APPLIED = "applied"
+    BLOCKED = "blocked"
+    ERROR = "error"
+    NONE = "none"
+
+
+class NodeState(StrEnum):
+    """State of a node's agent."""
+
+    OBSERVING = "Observing"
+    ENFORCING = "Enforcing"
+    FAILSAFE = "Failsafe"
+    RELEASED = "Released"
+    DEGRADED = "Degraded"
+    WAITING_FOR_DRIVER = "WaitingForDriver"
+
+
+class GpuStatus(Spec):
+    """One GPU as its node's agent knows it; watts are power limits."""
+
+    uuid: str
+    product: str
+    min_watts: float
+    """Least power limit the device takes."""
+    max_watts: float
+    """Greatest power limit the device takes."""
+    default_watts: float
+    """Power limit of the device at boot."""
+    previous_watts: float | None = None
+    """Power limit before our first write; absent while there was none."""
+    requested_watts: float | None = None
+    """Power limit last asked for by us."""
+    enforced_watts: float | None = None
+    """Power limit read back; absent when it could not be read."""
+    bound_watts: float
+    """Most this GPU can draw under the limit read back; its maximum where that is unknown."""
+    outcome: Outcome = Outcome.NONE
+    reason: str = ""
+    """Why the outcome is what it is, one CamelCase word, with a detail after a colon."""
+    read_at_seconds: float | None = None
+    """When the limit was read back, on the node's clock."""
+
+
+class PowerNodeStatus(Spec):
+    """What the node's agent answers; written by it alone."""
+
+    observed_generation: int = 0
+    """Generation of the last spec that is in force and read back."""
+
+    epoch: int = 0
+    """Epoch of that spec."""
+
+    boot_id: str = ""
+    """Boot of the node that this was read under."""
+
+    address: str = ""
+    """Where the agent serves its readings, e.g. http://10.0.0.7:9808."""
+
+    state: NodeState = NodeState.OBSERVING
+    bound_watts: float = 0
+    """Sum of the GPUs' bounds."""
+
+    demand_watts: float = 0
+    """What the node's GPUs would draw at the clocks their objectives could need."""
+
+    gpus: tuple[GpuStatus, ...] = ()
+
+
+class PowerNode(Object[PowerNodeSpec, PowerNodeStatus]):
+    """The order to one node's agent, and its answer."""
+
+    kind: Literal["PowerNode"] = "PowerNode"
+
+    plural: ClassVar[str] = "powernodes"
+    short_name: ClassVar[str] = "pnode"
+    namespaced: ClassVar[bool] = False
+    columns: ClassVar[tuple[tuple[str, str, str], ...]] = (
+        ("Budget(W)", "number", ".spec.budgetWatts"),
+        ("Bound(W)", "number", ".status.boundWatts"),
+        ("State", "string", ".status.state"),
+        ("Epoch", "integer", ".status.epoch"),
+    )

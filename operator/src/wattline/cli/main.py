@@ -1,0 +1,52 @@
+"""``wattline``: the table of commands.
+
+A command's module is imported only when it is called, so that each needs no more than its own extra.
+"""
+
+import importlib
+import sys
+
+import click
+import typer
+
+COMMANDS = {
+    "crds": (
+        "wattline.cli.crds",
+        "Write the custom resource definitions, or check that they are up to date.",
+    ),
+}
+
+
+class Table(click.Group):
+    """Loads a command's module when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the commands in the table's order."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Return the command, or none if there is no such."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, summary = COMMANDS[cmd_name]
+        if "--help" in sys.argv[1:2]:
+            return click.Command(cmd_name, help=summary)
+        try:
+            app: typer.Typer = importlib.import_module(module).app
+        except ModuleNotFoundError as error:
+            if error.name and error.name.startswith("wattline"):
+                raise
+            raise click.ClickException(
+                f"`wattline {cmd_name}` needs the Python package {error.name}: "
+                f"pip install 'wattline[operator,gateway,sim]'"
+            ) from error
+        command = typer.main.get_command(app)
+        command.name = cmd_name
+        command.help = command.help or summary
+        return command
+
+
+@click.group(cls=Table, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="wattline")
+def main() -> None:
+    """Fleets of LLM agents inside the power and cooling there is."""

@@ -1,0 +1,1 @@
+"""The reconcile loop: see, decide, act."""

@@ -1,0 +1,1 @@
+"""The one real side of each outside thing."""

@@ -1,0 +1,1 @@
+"""The world behind real interfaces: engines over HTTP, GPUs behind NVML."""

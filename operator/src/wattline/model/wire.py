@@ -1,0 +1,88 @@
+"""What the parts say to each other over HTTP: whoever sees serves, whoever needs reads, at 1 Hz."""
+
+from pydantic import Field
+
+from wattline.api.base import Spec
+
+
+class GpuSample(Spec):
+    """One GPU, as its node's agent last read it."""
+
+    uuid: str
+    product: str
+    energy_joules: float
+    """Counter of the device; goes back to zero when the driver is loaded again."""
+    watts: float
+    """Average draw of the last second."""
+    limit_watts: float
+    """Enforced power limit."""
+    clock_mhz: int
+    """Graphics clock."""
+    celsius: float
+    margin_celsius: float | None
+    """Degrees left before the device slows itself down; absent where the device does not say."""
+    event_reasons: tuple[str, ...] = ()
+    """Why the clock is not the fastest, one word each (model.gpu.EventReason)."""
+
+
+class GpusView(Spec):
+    """Answer of a node agent's ``GET /v1/gpus``."""
+
+    node: str
+    boot_id: str
+    at_seconds: float
+    """When the samples were read, on the node's clock (CLOCK_BOOTTIME times the speed)."""
+    gpus: tuple[GpuSample, ...]
+
+
+class ReplicaLoad(Spec):
+    """One replica as the gateway sees it."""
+
+    pool: str
+    name: str
+    resident_tokens: int
+    """Unique context tokens of all its sessions, tool gaps included."""
+    capacity_tokens: int | None
+    """Tokens its KV memory holds; absent until the engine said so."""
+    slowest_agent_tokens_per_second: float | None
+    """P5 of the agent rates of the last 30 s; absent while no agent ran."""
+    running: int
+    """Turns at the engine."""
+    waiting: int
+    """Turns held by the gateway for this replica, and first turns held for any."""
+
+
+class ReplicasView(Spec):
+    """Answer of the gateway's ``GET /v1/replicas?node=N``."""
+
+    replicas: tuple[ReplicaLoad, ...]
+
+
+class RunEnergy(Spec):
+    """Answer of the gateway's ``GET /v1/runs/ID``."""
+
+    id: str
+    joules: float
+    """Attributed so far; final once settled."""
+    settled: bool
+    turns: int
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    recomputed_tokens: int
+    """Prompt tokens that were computed again though the run had them resident before."""
+
+
+class RefusalError(Spec):
+    """Body of a refusal, in OpenAI's shape."""
+
+    message: str
+    type: str
+    code: str | None = None
+    param: str | None = None
+
+
+class Refusal(Spec):
+    """A refusal: ``{"error": {...}}``."""
+
+    error: RefusalError = Field()

@@ -1,0 +1,1 @@
+"""The simulator: the production policies against the world on virtual time."""

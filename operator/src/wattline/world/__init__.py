@@ -1,0 +1,1 @@
+"""Models of the outside: GPUs, engines. Seeded, no I/O."""
