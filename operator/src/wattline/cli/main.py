@@ -4,17 +4,13 @@ A command's module is imported only when it is called, so that each needs no mor
 """
 
 import importlib
-import sys
 
 import click
-import typer
 
 COMMANDS = {
-    "crds": (
-        "wattline.cli.crds",
-        "Write the custom resource definitions, or check that they are up to date.",
-    ),
+    "crds": "Write the custom resource definitions, or check that they are up to date.",
 }
+"""Command and summary; ``wattline.cli.<command>`` holds a click command of the same name."""
 
 
 class Table(click.Group):
@@ -28,22 +24,22 @@ class Table(click.Group):
         """Return the command, or none if there is no such."""
         if cmd_name not in COMMANDS:
             return None
-        module, summary = COMMANDS[cmd_name]
-        if "--help" in sys.argv[1:2]:
-            return click.Command(cmd_name, help=summary)
+        name = cmd_name.replace("-", "_")
         try:
-            app: typer.Typer = importlib.import_module(module).app
+            command: click.Command = getattr(importlib.import_module(f"wattline.cli.{name}"), name)
         except ModuleNotFoundError as error:
             if error.name and error.name.startswith("wattline"):
                 raise
             raise click.ClickException(
                 f"`wattline {cmd_name}` needs the Python package {error.name}: "
-                f"pip install 'wattline[operator,gateway,sim]'"
+                f"pip install 'wattline[operator,gateway,fake,sim]'"
             ) from error
-        command = typer.main.get_command(app)
-        command.name = cmd_name
-        command.help = command.help or summary
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the table without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
 
 @click.group(cls=Table, context_settings={"help_option_names": ["-h", "--help"]})
