@@ -1,0 +1,20 @@
+"""What all tests share."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+# looptime's hook makes an implicit event loop if the first test is synchronous, which then warns elsewhere.
+asyncio.set_event_loop(None)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real traces and measurements, which are not part of the repository for their licences."""
+    here = Path(__file__).resolve().parents[1]
+    folder = Path(os.environ.get("WATTLINE_SHARED", here.parent / "shared")) / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no real traces at {folder} (set WATTLINE_SHARED to the folder that holds data/)")
+    return folder
