@@ -45,8 +45,11 @@ class GpuReading:
     instant_watts: float
     energy_joules: float
     limit_watts: float
+    """Enforced power limit; out-of-band management may hold it below what was asked for."""
     clock_mhz: int
     celsius: float
     margin_celsius: float | None
     reasons: EventReason
     persistence: bool
+    asked_watts: float | None = None
+    """Power limit as anybody last set it in the driver; absent where a device knows only what it enforces."""

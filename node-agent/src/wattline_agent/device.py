@@ -1,0 +1,44 @@
+"""What a vendor implements so that the agent can hold its GPUs: seven calls, all of which may block."""
+
+from typing import Protocol
+
+from wattline.model.errors import GpuError
+from wattline.model.gpu import GpuIdentity, GpuReading
+
+
+class DriverAway(GpuError):  # noqa: N818 - a state of the node, named as the status names it
+    """No driver answers for any GPU; ``open`` is worth another try later."""
+
+
+class DriverChanged(GpuError):  # noqa: N818 - as above
+    """The driver was replaced under this process, which only a new process can follow."""
+
+
+class Device(Protocol):
+    """The GPUs of one node, each named by its UUID.
+
+    Calls are made by one thread, one after the other. They raise ``GpuError`` and its kinds: ``GpuBlocked`` where the
+    device or our rights do not allow it, ``GpuLost`` where the GPU is gone, ``DriverAway`` where all are. The message
+    of an error starts with one CamelCase word, the reason, and a colon.
+    """
+
+    def open(self) -> tuple[GpuIdentity, ...]:
+        """Find the GPUs, also again after some were lost or the driver came back; none has vanished silently."""
+
+    def close(self) -> None:
+        """Let go of the driver; settings stay. Never raises."""
+
+    def read(self, uuid: str) -> GpuReading:
+        """Return one reading."""
+
+    def set_limit(self, uuid: str, watts: float) -> None:
+        """Ask for a power limit; what the device made of it is in the next reading."""
+
+    def lock_clock(self, uuid: str, mhz: int | None) -> None:
+        """Ask for a clock of at most ``mhz``, one of the supported ones; none gives the clock back to the driver.
+
+        Full speed is asked for by none: H200 clamps a lock at its maximum to about 1830 MHz.
+        """
+
+    def set_persistence(self, uuid: str, *, on: bool) -> None:
+        """Keep the driver's settings while nobody uses the GPU, or not."""
