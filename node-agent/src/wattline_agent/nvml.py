@@ -148,7 +148,9 @@ class NvmlDevice:
     def _draw(self, uuid: str, handle: Any) -> tuple[float, float, float]:
         """Return average watts, instant watts and joules, in one batched call where the driver has the fields."""
         if self._field_draw.get(uuid, True):
-            fields = list(_if_supported((), "nvmlDeviceGetFieldValues", handle, list(_DRAW_FIELDS)))
+            fields: list[Any] = list(
+                _if_supported((), "nvmlDeviceGetFieldValues", handle, list(_DRAW_FIELDS))
+            )
             codes = {int(field.nvmlReturn) for field in fields}
             if codes == {pynvml.NVML_SUCCESS}:
                 average, instant, energy = (field.value for field in fields)
