@@ -1,7 +1,7 @@
 """What all kinds share: the object envelope, conditions, and how a spec behaves."""
 
 from enum import StrEnum
-from typing import ClassVar, Generic, Literal, TypeVar
+from typing import Annotated, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -27,6 +27,13 @@ class Spec(BaseModel):
     )
 
 
+DNS_NAME = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+"""A DNS subdomain, safe as a file name."""
+
+NodeName = Annotated[str, Field(min_length=1, max_length=253, pattern=DNS_NAME)]
+"""Name of a node."""
+
+
 class PowerClass(StrEnum):
     """Who keeps watts longest when there are too few: Protected, then Standard, then BestEffort."""
 
@@ -38,10 +45,10 @@ class PowerClass(StrEnum):
 class Metadata(Spec):
     """The part of Kubernetes' object metadata that Wattline reads."""
 
-    name: str = Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    name: str = Field(min_length=1, max_length=253, pattern=DNS_NAME)
     """Name of the object, a DNS subdomain."""
 
-    namespace: str | None = None
+    namespace: str | None = Field(default=None, min_length=1, max_length=63, pattern=DNS_NAME)
     """Namespace of the object; none for kinds of the whole cluster."""
 
     generation: int = 0

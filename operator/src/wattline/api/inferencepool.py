@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from wattline.api.base import Condition, Object, PowerClass, Spec
+from wattline.api.base import Condition, NodeName, Object, PowerClass, Spec
 
 
 class Endpoint(Spec):
@@ -13,10 +13,10 @@ class Endpoint(Spec):
     name: str = Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
     """Name of the replica, unique in its pool."""
 
-    url: str = Field(pattern=r"^https?://[^/\s]+$")
+    url: str = Field(max_length=253, pattern=r"^https?://[^/\s]+$")
     """Where the engine listens, without a path, e.g. http://127.0.0.1:8001."""
 
-    node: str = Field(min_length=1)
+    node: NodeName
     """Node whose GPUs it uses."""
 
     gpus: tuple[str, ...] = Field(min_length=1, max_length=16)
@@ -63,20 +63,20 @@ class Memory(Spec):
 class WattRange(Spec):
     """Bounds of one GPU's power limit, in watts."""
 
-    min: float | None = Field(default=None, gt=0)
+    min: float | None = Field(default=None, gt=0, le=10_000)
     """Never limited below this; the device's minimum when unset."""
 
-    max: float | None = Field(default=None, gt=0)
+    max: float | None = Field(default=None, gt=0, le=10_000)
     """Never limited above this; the device's maximum when unset."""
 
 
 class ClockRange(Spec):
     """Bounds of a GPU's graphics clock, in MHz."""
 
-    min: int | None = Field(default=None, gt=0)
+    min: int | None = Field(default=None, ge=100, le=10_000)
     """Never asked to run slower than this; the slowest supported clock when unset."""
 
-    max: int | None = Field(default=None, gt=0)
+    max: int | None = Field(default=None, ge=100, le=10_000)
     """Never allowed to run faster than this; the fastest supported clock when unset."""
 
 

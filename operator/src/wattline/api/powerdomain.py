@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from wattline.api.base import Condition, Object, Spec
+from wattline.api.base import DNS_NAME, Condition, NodeName, Object, Spec
 
 
 class Mode(StrEnum):
@@ -18,23 +18,23 @@ class Mode(StrEnum):
 class Budget(Spec):
     """Watts of one domain and what else hangs on its breaker."""
 
-    watts: float = Field(gt=0)
+    watts: float = Field(gt=0, le=1e9)
     """Most that everything behind this breaker may draw together, in watts."""
 
-    node_overhead_watts: float = Field(default=0, ge=0)
+    node_overhead_watts: float = Field(default=0, ge=0, le=1e6)
     """Draw of one node beside its GPUs (processors, fans, losses), in watts."""
 
-    reserved_watts: float = Field(default=0, ge=0)
+    reserved_watts: float = Field(default=0, ge=0, le=1e9)
     """Draw of everything else on this breaker, in watts."""
 
 
 class PowerDomainSpec(Spec):
     """What the user asks for."""
 
-    parent: str | None = None
+    parent: str | None = Field(default=None, min_length=1, max_length=253, pattern=DNS_NAME)
     """Name of the domain this one hangs on; none for a root."""
 
-    nodes: tuple[str, ...] = Field(default=(), max_length=512)
+    nodes: tuple[NodeName, ...] = Field(default=(), max_length=512)
     """Nodes of this domain by name; naming a node here is its opt-in on a box without Kubernetes."""
 
     mode: Mode = Mode.OBSERVE

@@ -1,0 +1,226 @@
+"""A user's manifests: a folder or files of YAML, read whole or refused with every problem at once."""
+
+import difflib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from wattline.api.base import GROUP, VERSION
+from wattline.api.inferencepool import InferencePool
+from wattline.api.powerdomain import PowerDomain
+from wattline.doors import marks
+from wattline.model.errors import ManifestError
+from wattline.model.fleet import Fleet, full_name
+from wattline.model.references import problems
+
+KINDS: dict[str, type[PowerDomain] | type[InferencePool]] = {
+    "PowerDomain": PowerDomain,
+    "InferencePool": InferencePool,
+}
+"""Kinds that a user writes."""
+
+KUBERNETES_METADATA = {
+    "annotations", "creationTimestamp", "finalizers", "generation", "labels", "managedFields",
+    "ownerReferences", "resourceVersion", "selfLink", "uid",
+}  # fmt: skip
+"""Fields of metadata that Kubernetes knows and we pass over, so that `kubectl get -o yaml` can be kept."""
+
+UNITS = {
+    "watts": "watts as a number, e.g. 24000",
+    "mhz": "MHz as a whole number, e.g. 1410",
+    "seconds": "seconds as a number, e.g. 60",
+    "ratio": "a share between 0 and 1, e.g. 0.75",
+}
+"""How a value of a unit is written; found by the last such word in its path."""
+
+
+@dataclass
+class _Reading:
+    """What came of reading all files so far."""
+
+    objects: list[PowerDomain | InferencePool] = field(default_factory=list)
+    """What was made; an object with problems is in it without the fields they are in, to check references."""
+    places: dict[tuple[str, str], tuple[Path, marks.Document]] = field(default_factory=dict)
+    broken: set[tuple[str, str]] = field(default_factory=set)
+    """Kind and name of objects that could not be made at all."""
+    problems: list[tuple[str, int, str]] = field(default_factory=list)
+
+
+def load(paths: Sequence[Path]) -> Fleet:
+    """Return the fleet that files and folders declare; raise `ManifestError` with a line per problem."""
+    reading = _Reading()
+    for path in _files(paths, reading):
+        _read(path, reading)
+    fleet = Fleet(
+        tuple(
+            sorted((o for o in reading.objects if isinstance(o, PowerDomain)), key=lambda d: d.metadata.name)
+        ),
+        tuple(sorted((o for o in reading.objects if isinstance(o, InferencePool)), key=full_name)),
+    )
+    for problem in problems(fleet, frozenset(name for _, name in reading.broken)):
+        path, document = reading.places[problem.kind, problem.name]
+        where = f"{_dotted(problem.path)}: {problem.message} ({problem.kind} {problem.name})"
+        reading.problems.append((str(path), document.line(problem.path), where))
+    if reading.problems:
+        lines = sorted(set(reading.problems))
+        raise ManifestError("\n".join(f"{file}:{line}: {message}" for file, line, message in lines))
+    return fleet
+
+
+def _files(paths: Sequence[Path], reading: _Reading) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            found = sorted(p for p in path.rglob("*.y*ml") if p.suffix in {".yaml", ".yml"} and p.is_file())
+            shown = [p for p in found if not any(part.startswith(".") for part in p.relative_to(path).parts)]
+            if not shown:
+                reading.problems.append((str(path), 1, "no *.yaml in this folder; put your manifests here"))
+            yield from shown
+        elif path.is_file():
+            yield path
+        else:
+            reading.problems.append((str(path), 1, "there is no such file or folder"))
+
+
+def _read(path: Path, reading: _Reading) -> None:
+    try:
+        for document in marks.documents(path.read_text(encoding="utf-8")):
+            _take(path, document, reading)
+    except marks.BadYamlError as error:
+        reading.problems.append((str(path), error.line, f"not YAML: {error}"))
+    except (OSError, UnicodeDecodeError) as error:
+        reading.problems.append((str(path), 1, f"cannot be read: {error}"))
+
+
+def _take(path: Path, document: marks.Document, reading: _Reading) -> None:
+    def refuse(where: marks.Path, message: str) -> None:
+        reading.problems.append((str(path), document.line(where), f"{_dotted(where)}: {message}"))
+
+    for where, line in document.repeated:
+        reading.problems.append((str(path), line, f"{_dotted(where)}: stands twice; keep one of them"))
+    data = document.data
+    if not isinstance(data, dict):
+        refuse((), f"expected an object with apiVersion, kind, metadata and spec, found {_shown(data)}")
+        return
+    version, kind = data.get("apiVersion"), data.get("kind")
+    if version != f"{GROUP}/{VERSION}":
+        refuse(("apiVersion",), f"expected {GROUP}/{VERSION}, found {_shown(version)}")
+    model = KINDS.get(kind) if isinstance(kind, str) else None
+    if model is None:
+        refuse(("kind",), f"expected {' or '.join(KINDS)}, found {_shown(kind)}{_meant(kind, KINDS)}")
+    if model is None or version != f"{GROUP}/{VERSION}":
+        return
+    ours = _ours(data)
+    try:
+        made = _made(model, ours)
+    except ValidationError as error:
+        name = data["metadata"].get("name") if isinstance(data.get("metadata"), dict) else None
+        for detail in error.errors(include_url=False):
+            refuse(detail["loc"], f"{_expected(model, detail)} ({kind} {name or 'without a name'})")
+            _without(ours, detail["loc"])
+        try:
+            made = _made(model, ours)
+        except ValidationError:
+            reading.broken.add((model.__name__, str(name)))
+            return
+    name = full_name(made) if isinstance(made, InferencePool) else made.metadata.name
+    if (made.kind, name) in reading.places:
+        first, other = reading.places[made.kind, name]
+        refuse(("metadata", "name"), f"{made.kind} {name} stands in {first}:{other.line(())} already")
+        return
+    reading.places[made.kind, name] = (path, document)
+    reading.objects.append(made)
+
+
+def _made(model: type[PowerDomain] | type[InferencePool], data: Any) -> PowerDomain | InferencePool:
+    text = json.dumps(data, default=str)
+    return model.model_validate_json(text, strict=True, extra="forbid", by_alias=True, by_name=False)
+
+
+def _without(data: Any, path: marks.Path) -> None:
+    """Take one value out of nested data; list items keep their places, so that later paths still hold."""
+    for part in path[:-1]:
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            return
+    if path and isinstance(data, dict):
+        data.pop(path[-1], None)
+
+
+def _ours(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the object without what Kubernetes or a status writer put there."""
+    ours = {key: value for key, value in data.items() if key != "status"}
+    if isinstance(ours.get("metadata"), dict):
+        ours["metadata"] = {k: v for k, v in ours["metadata"].items() if k not in KUBERNETES_METADATA}
+    return ours
+
+
+def _expected(model: type[BaseModel], detail: ErrorDetails) -> str:
+    """Return what stands at a place and what was expected there."""
+    loc, found = detail["loc"], _shown(detail["input"])
+    match detail["type"]:
+        case "extra_forbidden":
+            fields = _fields(model, loc[:-1])
+            return f"unknown field{_meant(loc[-1], fields)}; fields here: {', '.join(fields)}"
+        case "missing":
+            return f"required, but not there{_unit(loc, ', expected ')}"
+        case "float_type" | "int_type" | "int_from_float" | "float_parsing" | "int_parsing" | "finite_number":
+            return f"found {found}, expected {_unit(loc, '') or 'a number'}"
+        case "less_than_equal" | "less_than" | "greater_than" | "greater_than_equal":
+            return f"found {found}, {detail['msg'][0].lower()}{detail['msg'][1:]}{_unit(loc, ': expected ')}"
+        case "value_error":
+            return str(detail.get("ctx", {}).get("error", detail["msg"]))
+        case "enum" | "literal_error":
+            choices = str(detail.get("ctx", {}).get("expected", ""))
+            names = [word.strip("' ") for word in choices.replace(" or ", ",").split(",")]
+            return f"found {found}, expected {choices}{_meant(detail['input'], names)}"
+        case "string_type":
+            return f"found {found}, expected text; put quotes around it"
+    return f"found {found}, {detail['msg'][0].lower()}{detail['msg'][1:]}"
+
+
+def _fields(model: type[BaseModel], loc: marks.Path) -> list[str]:
+    """Return the names of the fields that stand at a place of a model."""
+    schema = model.model_json_schema()
+    node: dict[str, Any] = schema
+    for part in (*loc, None):
+        while "$ref" in node or "anyOf" in node:
+            node = node["anyOf"][0] if "anyOf" in node else schema["$defs"][node["$ref"].rpartition("/")[2]]
+        if part is not None:
+            node = (
+                node.get("items", {}) if isinstance(part, int) else node.get("properties", {}).get(part, {})
+            )
+    return [name for name in node.get("properties", {}) if loc or name != "status"]
+
+
+def _unit(loc: marks.Path, lead: str) -> str:
+    for part in reversed(loc):
+        words = str(part).lower()
+        for unit, written in UNITS.items():
+            if unit in words:
+                return f"{lead}{written}"
+    return ""
+
+
+def _meant(word: object, known: Sequence[str] | dict[str, Any]) -> str:
+    close = difflib.get_close_matches(str(word).lower(), {k.lower(): k for k in known}, n=1, cutoff=0.6)
+    return f", did you mean {next(k for k in known if k.lower() == close[0])}?" if close else ""
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "nothing"
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _dotted(path: marks.Path) -> str:
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text or "document"

@@ -1,0 +1,98 @@
+"""What must hold between the objects of a fleet; shared by all doors."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from wattline.api.inferencepool import InferencePool
+from wattline.api.powerdomain import PowerDomain
+from wattline.model.fleet import Fleet, full_name
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with an object, and where in it."""
+
+    kind: str
+    name: str
+    """Full name of the object."""
+    path: tuple[str | int, ...]
+    """Field, from the top of the object."""
+    message: str
+    """What stands there, what was expected, and a remedy."""
+
+
+def problems(fleet: Fleet, broken: frozenset[str] = frozenset()) -> Iterator[Problem]:
+    """Yield every reference that does not hold; objects named in ``broken`` exist but could not be read."""
+    yield from _parents(fleet, broken)
+    yield from _nodes(fleet)
+    yield from _endpoints(fleet)
+
+
+def _parents(fleet: Fleet, broken: frozenset[str]) -> Iterator[Problem]:
+    names = {domain.metadata.name for domain in fleet.domains}
+    for domain in fleet.domains:
+        parent = domain.spec.parent
+        if parent is None or parent in broken:
+            continue
+        if parent not in names:
+            known = ", ".join(sorted(names - {domain.metadata.name})) or "none"
+            yield _of(domain, ("spec", "parent"), f"there is no PowerDomain {parent}; others here: {known}")
+            continue
+        chain = [domain.metadata.name, *(above.metadata.name for above in fleet.ancestors(domain))]
+        top = next(each for each in fleet.domains if each.metadata.name == chain[-1])
+        if top.spec.parent == domain.metadata.name:
+            ring = " → ".join([*chain, domain.metadata.name])
+            yield _of(domain, ("spec", "parent"), f"domains form a ring: {ring}; a root domain has no parent")
+
+
+def _nodes(fleet: Fleet) -> Iterator[Problem]:
+    seen: dict[str, str] = {}
+    for domain in fleet.domains:
+        for index, node in enumerate(domain.spec.nodes):
+            if node in seen:
+                yield _of(
+                    domain,
+                    ("spec", "nodes", index),
+                    f"node {node} stands in PowerDomain {seen[node]} already; name it once, in its lowest domain",
+                )
+            seen.setdefault(node, domain.metadata.name)
+
+
+def _endpoints(fleet: Fleet) -> Iterator[Problem]:
+    urls: dict[str, str] = {}
+    gpus: dict[str, tuple[str, str]] = {}
+    for pool in fleet.pools:
+        for index, endpoint in enumerate(pool.spec.endpoints):
+            here = f"{full_name(pool)}/{endpoint.name}"
+            path = ("spec", "endpoints", index)
+            if endpoint.url in urls:
+                yield _of(pool, (*path, "url"), f"{endpoint.url} is the url of {urls[endpoint.url]} already")
+            urls.setdefault(endpoint.url, here)
+            for place, uuid in enumerate(endpoint.gpus):
+                owner, node = gpus.setdefault(uuid, (here, endpoint.node))
+                if owner != here:
+                    what = f"GPU {uuid} belongs to {owner} already; a GPU runs one replica"
+                elif uuid in endpoint.gpus[:place]:
+                    what = f"GPU {uuid} is named twice"
+                else:
+                    continue
+                if node != endpoint.node:
+                    what += f", and a GPU is in one node, {node} or {endpoint.node}"
+                yield _of(pool, (*path, "gpus", place), what)
+    for pool in fleet.pools:
+        yield from _ranges(pool)
+
+
+def _ranges(pool: InferencePool) -> Iterator[Problem]:
+    power = pool.spec.power
+    for field, low, high, unit in (
+        ("wattsPerGpu", power.watts_per_gpu.min, power.watts_per_gpu.max, "W"),
+        ("clockMhz", power.clock_mhz.min, power.clock_mhz.max, "MHz"),
+    ):
+        if low is not None and high is not None and low > high:
+            yield _of(pool, ("spec", "power", field), f"min {low:g} {unit} is above max {high:g} {unit}")
+
+
+def _of(thing: PowerDomain | InferencePool, path: tuple[str | int, ...], message: str) -> Problem:
+    name = full_name(thing) if isinstance(thing, InferencePool) else thing.metadata.name
+    return Problem(thing.kind, name, path, message)
