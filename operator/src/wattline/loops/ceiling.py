@@ -1,0 +1,83 @@
+"""The clock bound that follows from a group's watts: the limit is a fence, the clock the regulator.
+
+A GPU that stands at its power limit most of the time has a clock that wanders as the driver likes. The clock the
+driver settled at there is the fastest that fits the watts, so it becomes the group's bound; nothing has to be
+predicted. The bound rises again when the draw at the next clock, by the steepest curve there is, would fit.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wattline.model.gpu import EventReason, GpuReading
+
+MEMORY_SECONDS = 10.0
+"""Ours: the time constant over which standing at the limit is judged; longer than a prefill burst."""
+
+MOSTLY_RATIO = 0.8
+"""Ours: above this share of time at the limit the clock takes over."""
+
+RARELY_RATIO = 0.1
+"""Ours: below this share the bound may rise."""
+
+STEEPNESS = 2.6
+"""Exponent of watts over clock: the steepest part of the Perseus A100 forward sweep, its idle draw taken off."""
+
+FIT_RATIO = 0.97
+"""Ours: the draw predicted at a faster clock must stay this far below the limit."""
+
+STEP_RATIO = 0.04
+"""Ours: the bound rises by a twenty-fifth at most in one step."""
+
+NEAR_LIMIT_RATIO = 0.9
+"""Ours: the power-cap event counts only this near to the limit; alone it also means peak current (B200 note)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CeilingState:
+    """The bound, and how much of the recent time the group stood at its limit."""
+
+    top_mhz: int | None = None
+    limited_ratio: float = 0.0
+    at_seconds: float | None = None
+
+
+def limited(reading: GpuReading) -> bool:
+    """Whether the power limit holds a GPU back."""
+    near = max(reading.watts, reading.instant_watts) >= NEAR_LIMIT_RATIO * reading.limit_watts
+    return EventReason.SW_POWER_CAP in reading.reasons and near
+
+
+def step(
+    state: CeilingState,
+    clocks_mhz: tuple[int, ...],
+    at_seconds: float,
+    members: Sequence[tuple[int, float, bool]],
+) -> CeilingState:
+    """Return the bound after one look at the members: clock, draw as a share of the limit, and if it binds."""
+    if not clocks_mhz or not members:
+        return CeilingState(at_seconds=at_seconds)
+    elapsed = 0.0 if state.at_seconds is None else max(0.0, at_seconds - state.at_seconds)
+    weight = min(1.0, elapsed / MEMORY_SECONDS)
+    now = 1.0 if any(bound for _, _, bound in members) else 0.0
+    ratio = state.limited_ratio + weight * (now - state.limited_ratio)
+    if ratio > MOSTLY_RATIO and now:
+        settled = min(mhz for mhz, _, bound in members if bound)
+        top = next((mhz for mhz in clocks_mhz if mhz >= settled), clocks_mhz[-1])
+        return CeilingState(min(top, state.top_mhz or top), (MOSTLY_RATIO + RARELY_RATIO) / 2, at_seconds)
+    if state.top_mhz is not None and ratio < RARELY_RATIO:
+        higher = [
+            m
+            for m in clocks_mhz
+            if state.top_mhz < m <= max(state.top_mhz * (1 + STEP_RATIO), _next(clocks_mhz, state.top_mhz))
+        ]
+        draw = max(share for _, share, _ in members)
+        for mhz in reversed(higher):
+            if draw * (mhz / state.top_mhz) ** STEEPNESS <= FIT_RATIO:
+                return CeilingState(None if mhz == clocks_mhz[-1] else mhz, ratio, at_seconds)
+        if not higher:
+            return CeilingState(None, ratio, at_seconds)
+    return CeilingState(state.top_mhz, ratio, at_seconds)
+
+
+def _next(clocks_mhz: tuple[int, ...], above_mhz: int) -> int:
+    return next((mhz for mhz in clocks_mhz if mhz > above_mhz), above_mhz)
