@@ -1,0 +1,141 @@
+"""Routing: the replica of a turn.
+
+``wattline`` is KAIROS (arXiv 2604.16682, algorithms 2 and 3) over SAGA's affinity (arXiv 2605.00528): a session
+stays where its KV memory is; new ones go to the first replica with room while all are below half full
+(a lightly loaded GPU draws ~100 W more than an idle one at any clock), else to the emptiest; after 8 turns on a
+replica that holds twice what the emptiest does, a session moves at a turn boundary.
+
+Ours: a session moves only off a replica that is past the consolidation share, since below it packing is
+intended and the ratio to an empty neighbour is infinite; and only where the move itself does not reverse the
+imbalance. A replica that is away, stale or of unknown capacity counts as full.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from wattline.api.inferencepool import Memory, Routing
+
+
+class Mode(StrEnum):
+    """How replicas are chosen."""
+
+    ROUND_ROBIN = "round-robin"
+    AFFINITY = "affinity"
+    WATTLINE = "wattline"
+
+
+class Why(StrEnum):
+    """Why a turn goes where it goes."""
+
+    NEXT_IN_TURN = "NextInTurn"
+    STAYS = "ContextIsThere"
+    EMPTIEST = "Emptiest"
+    CONSOLIDATED = "Consolidated"
+    REASSIGNED = "Reassigned"
+    REPLICA_AWAY = "ReplicaAway"
+    NONE_USABLE = "NoReplicaUsable"
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSpec:
+    """What the user asks for."""
+
+    routing: Routing
+    memory: Memory
+    mode: Mode = Mode.WATTLINE
+
+
+@dataclass(frozen=True, slots=True)
+class RouteState:
+    """What is remembered of a pool between decisions."""
+
+    dispatched: int = 0
+    """Turns given out so far, for round robin."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaSeen:
+    """One replica as it stands, and what the asking context would add there."""
+
+    name: str
+    usable: bool
+    """It answers and its metrics are fresh."""
+    resident_tokens: float
+    capacity_tokens: float | None
+    added_tokens: float
+
+    @property
+    def share(self) -> float:
+        """Resident share of the capacity; full where that is unknown."""
+        if not self.usable or not self.capacity_tokens:
+            return 1.0
+        return self.resident_tokens / self.capacity_tokens
+
+    def room(self, share: float) -> bool:
+        """Return whether the context fits below a share of the capacity."""
+        if not self.usable or not self.capacity_tokens:
+            return False
+        return self.resident_tokens + self.added_tokens <= share * self.capacity_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The session that asks."""
+
+    home: str | None = None
+    """Replica that holds its context, or held it last; none for a first turn."""
+    turns_at_home: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RouteDecision:
+    """Where the turn goes; nowhere if no replica can be used."""
+
+    state: RouteState
+    replica: str | None
+    why: Why
+
+
+def decide(spec: RouteSpec, state: RouteState, ask: Ask, replicas: Sequence[ReplicaSeen]) -> RouteDecision:
+    """Return the replica for a turn; ties go to the earlier one, so that the order of replicas is the order of use."""
+    usable = [replica for replica in replicas if replica.usable]
+    state_after = RouteState(state.dispatched + 1)
+    if not usable:
+        return RouteDecision(state, None, Why.NONE_USABLE)
+    if spec.mode is Mode.ROUND_ROBIN:
+        chosen = usable[state.dispatched % len(usable)]
+        return RouteDecision(state_after, chosen.name, Why.NEXT_IN_TURN)
+    home = next((replica for replica in usable if replica.name == ask.home), None)
+    if home is not None:
+        better = _better(spec, ask, home, usable)
+        if better is not None:
+            return RouteDecision(state_after, better.name, Why.REASSIGNED)
+        return RouteDecision(state_after, home.name, Why.STAYS)
+    chosen, why = _fresh(spec, usable)
+    return RouteDecision(state_after, chosen.name, why if ask.home is None else Why.REPLICA_AWAY)
+
+
+def _fresh(spec: RouteSpec, usable: Sequence[ReplicaSeen]) -> tuple[ReplicaSeen, Why]:
+    below = spec.routing.consolidate_below
+    if spec.mode is Mode.WATTLINE and all(replica.share < below for replica in usable):
+        packed = next((replica for replica in usable if replica.room(below)), None)
+        if packed is not None:
+            return packed, Why.CONSOLIDATED
+    return min(usable, key=lambda replica: replica.share), Why.EMPTIEST
+
+
+def _better(
+    spec: RouteSpec, ask: Ask, home: ReplicaSeen, usable: Sequence[ReplicaSeen]
+) -> ReplicaSeen | None:
+    """Return where a session had better move, if the rule asks for it."""
+    rule = spec.routing
+    if spec.mode is not Mode.WATTLINE or ask.turns_at_home < rule.reassign_after_turns:
+        return None
+    emptiest = min(usable, key=lambda replica: replica.share)
+    if emptiest is home or home.share < rule.consolidate_below:
+        return None
+    if home.share < rule.reassign_ratio * emptiest.share or not emptiest.room(spec.memory.admit_below):
+        return None
+    after = emptiest.resident_tokens + emptiest.added_tokens
+    return emptiest if after <= home.resident_tokens else None
