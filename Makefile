@@ -4,6 +4,7 @@ PYTHON ?= python3
 UV := .tools/bin/uv
 BIN := .venv/bin
 UV_FLAGS := --quiet --python .venv
+SHIM := .build/lib/libnvidia-ml.so.1
 # Debian ships ensurepip apart; say so in one line instead of a traceback.
 NEEDS = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "missing: Python 3.11 or newer (PYTHON=... to name another)"; exit 1; }; \
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "missing: python3-venv (apt install python3-venv)"; exit 1; }; \
@@ -12,18 +13,19 @@ NEEDS = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/n
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
-demo: .venv/ready ## agents, gateway, node agents and simulated GPUs on this machine, three passes
+demo: .venv/ready $(SHIM) ## agents, gateway, node agents and simulated GPUs on this machine, three passes
 	@$(BIN)/wattline demo $(DEMO)
 
-test: .venv/ready ## unit, integration and golden tests
+test: .venv/ready $(SHIM) ## unit, integration and golden tests
 	@$(BIN)/pytest -n 2 $(TEST)
 
-check: .venv/ready ## format, lint, types, import contracts, generated files, tests
+check: .venv/ready $(SHIM) ## format, lint, types, import contracts, generated files, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/wattline crds --check crds
+	$(BIN)/python -m wattline.fake.nvml header --check
 	@$(MAKE) --no-print-directory test
 
 lock: $(UV) ## renew requirements/dev.txt (needs a network)
@@ -37,6 +39,10 @@ lock: $(UV) ## renew requirements/dev.txt (needs a network)
 	@$(UV) pip sync $(UV_FLAGS) --require-hashes requirements/dev.txt
 	@$(UV) pip install $(UV_FLAGS) --no-deps --no-build-isolation -e operator -e node-agent
 	@touch $@
+
+$(SHIM): $(wildcard operator/src/wattline/fake/nvml/*.[ch]) | .venv/ready
+	@echo "Setting up (first run only): fake GPU driver library"
+	@$(BIN)/python -m wattline.fake.nvml build $(@D) --cc "$(CC)"
 
 $(UV):
 	@$(NEEDS)

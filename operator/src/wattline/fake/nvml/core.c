@@ -1,0 +1,321 @@
+/* The shared file behind the fake driver: layout.py says who owns which bytes. */
+#define _GNU_SOURCE
+#include "core.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+_Static_assert(sizeof(pthread_mutex_t) <= sizeof(((struct node *)0)->lock), "the lock has room for a mutex");
+_Static_assert(sizeof(struct physics) % sizeof(uint64_t) == 0, "publications are whole words");
+
+#define LOAD(place) __atomic_load_n(&(place), __ATOMIC_ACQUIRE)
+#define STORE(place, value) __atomic_store_n(&(place), (value), __ATOMIC_RELEASE)
+
+enum { PUBLICATION_TRIES = 10000 };
+
+/* Of this process. A mapping stays when it is replaced: a call in another thread may still read it. */
+static struct {
+    pthread_mutex_t guard;
+    struct node *node;
+    dev_t device;
+    ino_t inode;
+    unsigned users;
+    uint32_t number; /* part of every handle, so that handles end with their session */
+    uint32_t epochs[GPUS_MAX];
+} session = {.guard = PTHREAD_MUTEX_INITIALIZER};
+
+static int64_t boot_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static void pause_ms(long ms) {
+    struct timespec left = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    while (nanosleep(&left, &left) == -1 && errno == EINTR) {
+    }
+}
+
+/* --- the lock ------------------------------------------------------------------------------- */
+
+static void *setting(struct gpu *gpu, uint32_t id) {
+    switch (id) {
+    case CALL_SET_POWER_LIMIT:
+        return &gpu->settings.limit_mw;
+    case CALL_SET_PERSISTENCE:
+        return &gpu->settings.persistence;
+    case CALL_LOCK_CLOCKS:
+    case CALL_RESET_CLOCKS:
+        return &gpu->settings.lock;
+    default:
+        return NULL;
+    }
+}
+
+static uint64_t setting_read(struct gpu *gpu, uint32_t id) {
+    void *place = setting(gpu, id);
+    if (place == NULL)
+        return 0;
+    return place == &gpu->settings.lock ? LOAD(gpu->settings.lock) : LOAD(*(uint32_t *)place);
+}
+
+static void setting_write(struct gpu *gpu, uint32_t id, uint64_t value) {
+    void *place = setting(gpu, id);
+    if (place == &gpu->settings.lock)
+        STORE(gpu->settings.lock, value);
+    else
+        STORE(*(uint32_t *)place, (uint32_t)value);
+}
+
+/* A holder died: its record stands, and says what happened only once the setting has been looked at. */
+static void settle(struct node *node) {
+    uint64_t head = LOAD(node->setter_head);
+    if (head == 0)
+        return;
+    struct entry *last = &node->setters[(head - 1) % SETTER_RING];
+    if (last->code != PENDING)
+        return;
+    int done = last->gpu < 0 || last->gpu >= (int32_t)GPUS_MAX || setting(&node->gpus[last->gpu], last->call) == NULL ||
+               setting_read(&node->gpus[last->gpu], last->call) == last->new;
+    STORE(last->code, done ? NVML_SUCCESS : NVML_ERROR_UNKNOWN);
+    STORE(node->changes, node->changes + 1);
+}
+
+static int lock(struct node *node) {
+    pthread_mutex_t *mutex = (pthread_mutex_t *)node->lock;
+    switch (pthread_mutex_lock(mutex)) {
+    case 0:
+        return 1;
+    case EOWNERDEAD:
+        settle(node);
+        return pthread_mutex_consistent(mutex) == 0;
+    default:
+        return 0;
+    }
+}
+
+static void unlock(struct node *node) {
+    pthread_mutex_unlock((pthread_mutex_t *)node->lock);
+}
+
+/* --- faults and the journal ----------------------------------------------------------------- */
+
+static int take(struct fault *fault) {
+    uint32_t times = LOAD(fault->times);
+    while (times != 0 && times != FOR_EVER) {
+        if (__atomic_compare_exchange_n(&fault->times, &times, times - 1, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+            return 1;
+    }
+    return times != 0;
+}
+
+/* Let the fault that a test has put at this point of the call happen; return its code. */
+static nvmlReturn_t strike(struct call *call, uint32_t point) {
+    struct fault *fault = call->gpu == NULL ? &call->node->faults[call->id] : &call->gpu->faults[call->id];
+    if (LOAD(fault->times) == 0 || LOAD(fault->point) != point || !take(fault))
+        return NVML_SUCCESS;
+    nvmlReturn_t code = fault->code;
+    if (fault->lies) {
+        call->lies = 1;
+        call->lie = fault->value;
+    }
+    if (fault->dies)
+        kill(getpid(), SIGKILL);
+    int64_t since = boot_ns();
+    for (uint32_t ms; (ms = LOAD(fault->hang_ms)) != 0;) { /* a test that clears the fault ends the hang */
+        if (ms != FOR_EVER && boot_ns() - since >= (int64_t)ms * 1000000)
+            break;
+        pause_ms(1);
+    }
+    return code;
+}
+
+static void note(struct entry *entry, const struct call *call, uint64_t old, uint64_t new, uint32_t code) {
+    entry->boot_ns = boot_ns();
+    entry->old = old;
+    entry->new = new;
+    entry->pid = (uint32_t)getpid();
+    entry->gpu = call->index;
+    entry->call = call->id;
+    entry->code = code;
+}
+
+nvmlReturn_t leave(struct call *call, nvmlReturn_t code) {
+    if (call->node == NULL)
+        return code;
+    nvmlReturn_t late = strike(call, AT_AFTER);
+    if (late != NVML_SUCCESS)
+        code = late;
+    uint64_t place = __atomic_fetch_add(&call->node->call_head, 1, __ATOMIC_ACQ_REL);
+    struct entry *entry = &call->node->calls[place % CALL_RING];
+    STORE(entry->sequence, 0);
+    note(entry, call, 0, call->answer, code);
+    STORE(entry->sequence, place + 1);
+    return code;
+}
+
+nvmlReturn_t change(struct call *call, nvmlReturn_t code, uint64_t value) {
+    struct node *node = call->node;
+    if (node == NULL || call->gpu == NULL)
+        return code;
+    if (!lock(node))
+        return NVML_ERROR_UNKNOWN;
+    nvmlReturn_t now = strike(call, AT_LOCKED);
+    if (code == NVML_SUCCESS)
+        code = now;
+    if (LOAD(node->setter_ms) != 0)
+        pause_ms((long)LOAD(node->setter_ms));
+    uint64_t head = LOAD(node->setter_head);
+    uint64_t old = setting_read(call->gpu, call->id);
+    struct entry *entry = &node->setters[head % SETTER_RING];
+    note(entry, call, old, value, code == NVML_SUCCESS ? PENDING : code);
+    STORE(entry->sequence, head + 1);
+    STORE(node->setter_head, head + 1);
+    now = strike(call, AT_RECORDED);
+    if (code == NVML_SUCCESS)
+        code = now;
+    if (code == NVML_SUCCESS) {
+        setting_write(call->gpu, call->id, value);
+        STORE(node->changes, node->changes + 1);
+    }
+    now = strike(call, AT_WRITTEN);
+    STORE(entry->code, code);
+    unlock(node);
+    nvmlReturn_t late = strike(call, AT_AFTER);
+    if (code == NVML_SUCCESS)
+        code = now != NVML_SUCCESS ? now : late;
+    return code;
+}
+
+nvmlReturn_t physics(const struct call *call, struct physics *out) {
+    enum { WORDS = sizeof(struct physics) / sizeof(uint64_t) };
+    for (int tries = 0; tries < PUBLICATION_TRIES; tries++) {
+        uint64_t number = LOAD(call->gpu->published);
+        const struct physics *slot = &call->gpu->physics[number % 2];
+        uint64_t words[WORDS], check = number;
+        for (int word = 0; word < WORDS; word++) {
+            words[word] = __atomic_load_n((const uint64_t *)slot + word, __ATOMIC_RELAXED);
+            check ^= words[word]; /* the check word itself brings it to zero */
+        }
+        if (check == 0 && LOAD(call->gpu->published) == number) {
+            memcpy(out, words, sizeof *out);
+            return NVML_SUCCESS;
+        }
+    }
+    return NVML_ERROR_TIMEOUT;
+}
+
+/* --- sessions and handles ------------------------------------------------------------------- */
+
+static nvmlReturn_t attach(void) {
+    const char *path = getenv("WATTLINE_FAKE_NVML");
+    if (path == NULL)
+        return NVML_ERROR_DRIVER_NOT_LOADED;
+    int file = open(path, O_RDWR | O_CLOEXEC);
+    if (file == -1)
+        return errno == EACCES ? NVML_ERROR_NO_PERMISSION : NVML_ERROR_DRIVER_NOT_LOADED;
+    struct stat status;
+    nvmlReturn_t code = NVML_SUCCESS;
+    if (fstat(file, &status) == -1) {
+        code = NVML_ERROR_UNKNOWN;
+    } else if (session.node == NULL || session.device != status.st_dev || session.inode != status.st_ino) {
+        if ((size_t)status.st_size != sizeof(struct node)) {
+            code = NVML_ERROR_LIB_RM_VERSION_MISMATCH;
+        } else {
+            void *bytes = mmap(NULL, sizeof(struct node), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+            if (bytes == MAP_FAILED) {
+                code = NVML_ERROR_UNKNOWN;
+            } else {
+                session.device = status.st_dev;
+                session.inode = status.st_ino;
+                STORE(session.node, bytes);
+            }
+        }
+    }
+    close(file);
+    if (code != NVML_SUCCESS)
+        return code;
+    if (session.node->magic != MAGIC || session.node->version != VERSION)
+        return NVML_ERROR_LIB_RM_VERSION_MISMATCH;
+    if (session.node->gpu_count > GPUS_MAX)
+        return NVML_ERROR_UNKNOWN;
+    return LOAD(session.node->loaded) ? NVML_SUCCESS : NVML_ERROR_DRIVER_NOT_LOADED;
+}
+
+nvmlReturn_t session_open(void) {
+    pthread_mutex_lock(&session.guard);
+    nvmlReturn_t code = session.users == 0 ? attach() : NVML_SUCCESS;
+    if (code == NVML_SUCCESS) {
+        struct call call = {.node = session.node, .id = CALL_INIT, .index = NO_GPU};
+        code = leave(&call, strike(&call, AT_BEFORE));
+    }
+    if (code == NVML_SUCCESS) {
+        if (session.users == 0) {
+            STORE(session.number, session.number + 1);
+            for (unsigned index = 0; index < GPUS_MAX; index++)
+                session.epochs[index] = LOAD(session.node->gpus[index].epoch);
+        }
+        STORE(session.users, session.users + 1);
+    }
+    pthread_mutex_unlock(&session.guard);
+    return code;
+}
+
+nvmlReturn_t session_close(void) {
+    pthread_mutex_lock(&session.guard);
+    struct call call = {0};
+    nvmlReturn_t code = enter(&call, CALL_SHUTDOWN);
+    if (session.users > 0)
+        STORE(session.users, session.users - 1);
+    code = leave(&call, code);
+    pthread_mutex_unlock(&session.guard);
+    return code;
+}
+
+nvmlReturn_t enter(struct call *call, uint32_t id) {
+    *call = (struct call){.id = id, .index = NO_GPU};
+    if (LOAD(session.users) == 0)
+        return NVML_ERROR_UNINITIALIZED;
+    call->node = LOAD(session.node);
+    if (!LOAD(call->node->loaded))
+        return NVML_ERROR_DRIVER_NOT_LOADED;
+    return strike(call, AT_BEFORE);
+}
+
+nvmlReturn_t enter_gpu(struct call *call, uint32_t id, nvmlDevice_t device) {
+    *call = (struct call){.id = id, .index = NO_GPU};
+    if (LOAD(session.users) == 0)
+        return NVML_ERROR_UNINITIALIZED;
+    call->node = LOAD(session.node);
+    if (!LOAD(call->node->loaded))
+        return NVML_ERROR_DRIVER_NOT_LOADED;
+    uintptr_t number = (uintptr_t)device;
+    uint32_t index = (uint32_t)(number & 0xff) - 1;
+    if (number >> 8 != LOAD(session.number) || index >= call->node->gpu_count)
+        return NVML_ERROR_INVALID_ARGUMENT;
+    call->index = (int32_t)index;
+    call->gpu = &call->node->gpus[index];
+    nvmlReturn_t code = strike(call, AT_BEFORE);
+    if (LOAD(call->gpu->lost) || LOAD(call->gpu->epoch) != session.epochs[index])
+        return NVML_ERROR_GPU_IS_LOST; /* also after the GPU is back: only a new session has live handles */
+    return code;
+}
+
+nvmlReturn_t handle(struct call *call, uint32_t index, nvmlDevice_t *device) {
+    if (index >= call->node->gpu_count || device == NULL)
+        return NVML_ERROR_INVALID_ARGUMENT;
+    call->answer = index;
+    struct gpu *gpu = &call->node->gpus[index];
+    if (LOAD(gpu->lost) || LOAD(gpu->epoch) != session.epochs[index])
+        return NVML_ERROR_GPU_IS_LOST;
+    *device = (nvmlDevice_t)((uintptr_t)LOAD(session.number) << 8 | (index + 1));
+    return NVML_SUCCESS;
+}

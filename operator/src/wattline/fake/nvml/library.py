@@ -1,0 +1,49 @@
+"""The fake driver library: compiled from the packaged C source where it is needed, never installed."""
+
+import shlex
+import subprocess
+from importlib import resources
+from pathlib import Path
+
+LIBRARY_NAME = "libnvidia-ml.so.1"
+MAPPING_VARIABLE = "WATTLINE_FAKE_NVML"
+"""Names the file of the node's GPUs to the library; without it there is no driver."""
+
+SOURCES = ("core.c", "nvml.c")
+FLAGS = (
+    "-std=c11",
+    "-O2",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-shared",
+    "-fPIC",
+    "-fvisibility=hidden",
+    "-pthread",
+    f"-Wl,-soname,{LIBRARY_NAME}",
+)
+
+
+class BuildError(Exception):
+    """There is no compiler, or it refuses."""
+
+
+def build(folder: Path, cc: str = "cc", *, extra_flags: tuple[str, ...] = ()) -> Path:
+    """Compile the library into ``folder``, whole or not at all, and return its path.
+
+    A process that is to see the fake GPUs gets ``LD_LIBRARY_PATH=folder``.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / LIBRARY_NAME
+    part = folder / f"{LIBRARY_NAME}.part"
+    with resources.as_file(resources.files(__package__)) as source:
+        files = [str(source / name) for name in SOURCES]
+        command = [*shlex.split(cc), *FLAGS, *extra_flags, *files, "-o", str(part)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - the caller names the compiler
+        except FileNotFoundError:
+            raise BuildError(f"missing: a C compiler ({cc}; apt install gcc)") from None
+    if done.returncode != 0:
+        raise BuildError(f"{shlex.join(command)}\n{done.stderr}")
+    part.replace(target)
+    return target

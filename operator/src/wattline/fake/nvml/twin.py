@@ -1,0 +1,101 @@
+"""The same GPUs without a driver: what the agent asks of a device, answered by the world in the same process."""
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+
+from wattline.fake.nvml.card import HAS_MARGIN
+from wattline.model.errors import GpuBlocked, GpuError, GpuLost
+from wattline.model.gpu import GpuIdentity, GpuReading
+from wattline.world.gpu import Gpu
+
+
+class Twin:
+    """GPUs of the world as an agent's device; whoever owns the world lets their time pass."""
+
+    def __init__(self, gpus: Sequence[Gpu], now: Callable[[], float]) -> None:
+        self._gpus = {gpu.uuid: gpu for gpu in gpus}
+        self._now = now
+        self._asked_watts = {gpu.uuid: gpu.limit_watts for gpu in gpus}
+        self._persistence = dict.fromkeys(self._gpus, True)
+        self._seen: frozenset[str] = frozenset()
+        self._open = False
+        self.lost: set[str] = set()
+        """GPUs that fell off the bus; one that is taken out again is found by the next ``open``."""
+        self.read_only = False
+        """Whether setters are refused for want of permissions."""
+
+    def open(self) -> tuple[GpuIdentity, ...]:
+        """Find the GPUs."""
+        self._open = True
+        self._seen = frozenset(self._gpus) - self.lost
+        return tuple(_identity(gpu) for uuid, gpu in self._gpus.items() if uuid in self._seen)
+
+    def close(self) -> None:
+        """Let go of the driver; settings stay."""
+        self._open = False
+
+    def read(self, uuid: str) -> GpuReading:
+        """Return one reading, in a driver's whole units."""
+        gpu = self._gpu(uuid)
+        margin = gpu.margin_celsius if gpu.product.name in HAS_MARGIN else None
+        return GpuReading(
+            at_seconds=self._now(),
+            watts=round(gpu.watts, 3),
+            instant_watts=round(gpu.instant_watts, 3),
+            energy_joules=round(gpu.energy_joules, 3),
+            limit_watts=gpu.limit_watts,
+            clock_mhz=gpu.clock_mhz,
+            celsius=float(round(gpu.celsius)),
+            margin_celsius=None if margin is None else margin // 1,
+            reasons=gpu.reasons,
+            persistence=self._persistence[uuid],
+            asked_watts=self._asked_watts[uuid],
+        )
+
+    def set_limit(self, uuid: str, watts: float) -> None:
+        """Set a power limit within the device's range; another is refused."""
+        gpu = self._writable(uuid)
+        if not gpu.product.min_watts <= watts <= gpu.product.max_watts:
+            raise GpuError(f"InvalidArgument: {watts} W on {uuid}")
+        gpu.set_limit(watts)
+        self._asked_watts[uuid] = gpu.limit_watts
+
+    def lock_clock(self, uuid: str, mhz: int | None) -> None:
+        """Lock the clock at most at ``mhz``, or give it back to the driver."""
+        gpu = self._writable(uuid)
+        if mhz is None:
+            gpu.reset_clocks()
+            return
+        clocks = gpu.product.clocks_mhz
+        highest = clocks[max(0, bisect_right(clocks, min(mhz, gpu.product.lock_ceiling_mhz)) - 1)]
+        gpu.lock_clocks(clocks[0], highest)
+
+    def set_persistence(self, uuid: str, *, on: bool) -> None:
+        """Keep the driver's settings while nobody uses the GPU, or not."""
+        self._writable(uuid)
+        self._persistence[uuid] = on
+
+    def _gpu(self, uuid: str) -> Gpu:
+        if not self._open:
+            raise GpuError("DriverAway: the device is not open")
+        if uuid in self.lost or uuid not in self._seen:
+            raise GpuLost(f"GpuLost: the driver shows no {uuid}")
+        return self._gpus[uuid]
+
+    def _writable(self, uuid: str) -> Gpu:
+        gpu = self._gpu(uuid)
+        if self.read_only:
+            raise GpuBlocked(f"Permissions: settings of {uuid} are not ours to change")
+        return gpu
+
+
+def _identity(gpu: Gpu) -> GpuIdentity:
+    product = gpu.product
+    return GpuIdentity(
+        uuid=gpu.uuid,
+        product=product.device_name,
+        min_watts=product.min_watts,
+        max_watts=product.max_watts,
+        default_watts=product.max_watts,
+        clocks_mhz=product.clocks_mhz,
+    )
