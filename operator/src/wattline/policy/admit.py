@@ -67,13 +67,13 @@ class Growth:
     """Turns after which an observation has lost its weight."""
 
     def turn(self, grown_tokens: float) -> "Growth":
-        """Return what is known after one more turn, which made a context longer by so much."""
+        """Return what is known after one more turn, which made a context longer (or shorter) by so much."""
         fade = 1 - 1 / self.memory_turns if self.turns > self.memory_turns else 1.0
         return replace(
             self,
             turns=self.turns * fade + 1,
             ended=self.ended * fade,
-            tokens=self.tokens * fade + max(0.0, grown_tokens),
+            tokens=self.tokens * fade + grown_tokens,
         )
 
     def end(self) -> "Growth":
@@ -82,7 +82,7 @@ class Growth:
 
     def peak_tokens(self, resident_tokens: float, sessions: int) -> float:
         """Return the forecast peak of what ``sessions`` that hold so much now will hold together."""
-        if sessions <= 0 or resident_tokens <= 0:
+        if sessions <= 0 or resident_tokens <= 0 or self.tokens <= 0:
             return resident_tokens
         per_turn = self.tokens / self.turns
         ending = min(0.999, self.ended / self.turns)

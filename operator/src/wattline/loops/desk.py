@@ -1,0 +1,311 @@
+"""The desk of one pool: ledger, admission and routing together, for the gateway and the simulator alike.
+
+Turns arrive, are placed on a replica or held, and end. A turn of a session that is inside (its context is held
+on a replica) goes on at once. Held are, first in first out: turns that are owed an answer (of sessions that
+were inside before, and of sub-agents of such), and behind them first turns.
+"""
+
+from collections.abc import Hashable, Iterator, Sequence
+
+from wattline.loops.turns import Answer, Ask, DeskSpec, ReplicaState, Seat, Waiting
+from wattline.model.context import Context
+from wattline.model.ledger import Ledger
+from wattline.policy import admit, route
+
+
+class Desk:
+    """Who may start in one pool, and where turns run. Time is told by the caller and never goes back."""
+
+    def __init__(self, spec: DeskSpec, replicas: Sequence[str], ledger: Ledger | None = None) -> None:
+        self.spec = spec
+        self.ledger = Ledger() if ledger is None else ledger
+        self.growth = admit.Growth()
+        self.held_because: admit.Why | None = None
+        """Why the first of the held turns could not start when it was last tried."""
+        self._replicas = {name: ReplicaState() for name in replicas}
+        self._route_state = route.RouteState()
+        self._seats: dict[Hashable, Seat] = {}
+        self._running: dict[Hashable, Ask] = {}
+        self._inside: dict[Hashable, Waiting] = {}
+        self._owed: dict[Hashable, Waiting] = {}
+        self._first: dict[Hashable, Waiting] = {}
+
+    # what is seen
+
+    def replica(self, name: str, *, usable: bool, capacity_tokens: int | None) -> None:
+        """Note how a replica is; one that is gone takes no turns, and its sessions go elsewhere."""
+        seen = self._replicas.setdefault(name, ReplicaState())
+        seen.usable, seen.capacity_tokens = usable, capacity_tokens
+
+    def lost(self, name: str) -> None:
+        """Note that a replica lost its memory: nothing is resident there any more."""
+        for session in self.ledger.drop(name):
+            self._seats[session].inside = False
+
+    def arrive(self, ask: Ask, at_seconds: float) -> None:
+        """Take a turn; ``place`` says when it may start."""
+        seat = self._seats.get(ask.session)
+        if seat is None:
+            queue = self._owed if ask.owed or ask.adopted else self._first
+        else:
+            queue = self._inside if seat.inside else self._owed
+        queue[ask.turn] = Waiting(ask, at_seconds)
+
+    def gave_up(self, turn: Hashable) -> None:
+        """Forget a turn that was still held."""
+        for queue in (self._inside, self._owed, self._first):
+            queue.pop(turn, None)
+
+    def prefilled(
+        self, turn: Hashable, at_seconds: float, prefilled_tokens: float, recomputed_tokens: float
+    ) -> None:
+        """Note what a turn's prompt cost its replica."""
+        ask = self._running.get(turn)
+        seat = None if ask is None else self._seats.get(ask.session)
+        if seat is not None:
+            seen = self._replicas[seat.home]
+            seen.state = seen.state.prefilled(
+                self.spec.admit, at_seconds, prefilled_tokens, recomputed_tokens
+            )
+
+    def ended(
+        self, turn: Hashable, at_seconds: float, context: Context | None = None, tokens: int | None = None
+    ) -> None:
+        """Note a turn's end and what its session holds now, output included; without a context, what it held before.
+
+        Where growth went past beta, the session goes back to pending.
+        """
+        ask = self._running.pop(turn, None)
+        seat = None if ask is None else self._seats.get(ask.session)
+        if ask is None or seat is None:
+            return
+        seat.running -= 1
+        seat.idle_since_seconds = at_seconds
+        if not seat.inside:
+            return
+        if context is not None:
+            self.ledger.hold(ask.session, seat.home, context, tokens)
+        elif tokens is not None:
+            self.ledger.correct(ask.session, tokens)
+        held = self.ledger.tokens_of(ask.session)
+        self.growth = self.growth.turn(held - seat.tokens)
+        seat.tokens = held
+        if self.spec.admission and seat.running == 0 and self._past_beta(seat.home):
+            self._put_back(ask.session, seat)
+
+    def finished(self, session: Hashable) -> None:
+        """Note that a session's last turn is over: it holds nothing and is owed nothing."""
+        seat = self._seats.pop(session, None)
+        self.ledger.release(session)
+        if seat is not None:
+            self.growth = self.growth.end()
+
+    def expired(self, at_seconds: float, idle_seconds: float) -> tuple[Hashable, ...]:
+        """Take memory from sessions that were idle for so long; their next turn is still owed an answer."""
+        out = []
+        for session, seat in self._seats.items():
+            if seat.inside and not seat.running and at_seconds - seat.idle_since_seconds > idle_seconds:
+                self._put_back(session, seat)
+                out.append(session)
+        return tuple(out)
+
+    # what is decided
+
+    def place(self, at_seconds: float) -> list[Answer]:
+        """Return the turns that may start now, and those that never can."""
+        answers = []
+        for waiting in list(self._inside.values()):
+            answer = self._go_on(waiting, at_seconds)
+            if answer is not None:
+                answers.append(answer)
+        self.held_because = None
+        for queue in (self._owed, self._first):
+            for turn, waiting in list(queue.items()):
+                answer = self._start(waiting, at_seconds)
+                if answer is None:
+                    break
+                del queue[turn]
+                answers.append(answer)
+        return answers
+
+    # what is asked
+
+    def inside(self, session: Hashable) -> bool:
+        """Return whether a session's context is held somewhere."""
+        seat = self._seats.get(session)
+        return seat is not None and seat.inside
+
+    def known(self, session: Hashable) -> bool:
+        """Return whether a session was let in and has not ended."""
+        return session in self._seats
+
+    def resident_tokens(self, replica: str) -> int:
+        """Return the unique tokens that a replica must keep."""
+        return self.ledger.resident_tokens(replica)
+
+    def running(self, replica: str) -> int:
+        """Return how many turns run on a replica."""
+        seats = (self._seats.get(ask.session) for ask in self._running.values())
+        return sum(1 for seat in seats if seat is not None and seat.home == replica)
+
+    def waiting(self, replica: str) -> int:
+        """Return how many turns are held for a replica, first turns counted for each."""
+        owed = sum(
+            1
+            for waiting in (*self._inside.values(), *self._owed.values())
+            if (seat := self._seats.get(waiting.ask.session)) is None or seat.home == replica
+        )
+        return owed + len(self._first)
+
+    @property
+    def held(self) -> int:
+        """Turns that are held."""
+        return len(self._inside) + len(self._owed) + len(self._first)
+
+    # how
+
+    def _go_on(self, waiting: Waiting, at_seconds: float) -> Answer | None:
+        """Place a turn of a session that is inside; one whose replica went away queues among the owed."""
+        ask = waiting.ask
+        seat = self._seats[ask.session]
+        seen = self._seen(ask)
+        decision = route.decide(
+            self.spec.route, self._route_state, route.Ask(seat.home, seat.turns_at_home), seen
+        )
+        replica, why = decision.replica, admit.Why.ROOM if self.spec.admission else admit.Why.OFF
+        if self.spec.admission and replica != seat.home:
+            verdict = self._verdict(ask, replica, at_seconds, returning=True)
+            if not verdict.admitted and decision.why is route.Why.REASSIGNED:
+                replica = seat.home
+        elif replica is None:
+            return None
+        else:
+            verdict = admit.AdmitDecision(admitted=True, why=why)
+        if replica is None or (replica != seat.home and not verdict.admitted):
+            del self._inside[ask.turn]
+            if not seat.running:
+                self._put_back(ask.session, seat)
+            self._owed[ask.turn] = waiting
+            return None
+        del self._inside[ask.turn]
+        self._route_state = decision.state
+        return self._seated(ask, replica, Answer(ask.turn, replica, decision.why, why))
+
+    def _start(self, waiting: Waiting, at_seconds: float) -> Answer | None:
+        """Place a turn whose session holds nothing, if there is a replica with room for it."""
+        ask = waiting.ask
+        seat = self._seats.get(ask.session)
+        if seat is not None and seat.inside:  # another turn of the session was let in meanwhile
+            return self._seated(ask, seat.home, Answer(ask.turn, seat.home, route.Why.STAYS, admit.Why.ROOM))
+        returning = seat is not None or ask.owed
+        if returning and at_seconds - waiting.since_seconds >= self.spec.patience_seconds:
+            self._make_room(ask, seat, at_seconds)
+        hopeless = True
+        last: tuple[route.Why, admit.Why] = (route.Why.NONE_USABLE, admit.Why.CAPACITY_UNKNOWN)
+        for decision in self._candidates(ask, seat):
+            if decision.replica is None:
+                hopeless = False
+                break
+            if not self.spec.admission:
+                verdict = admit.AdmitDecision(admitted=True, why=admit.Why.OFF)
+            elif ask.adopted:
+                verdict = admit.AdmitDecision(admitted=True, why=admit.Why.ADOPTED)
+            else:
+                verdict = self._verdict(ask, decision.replica, at_seconds, returning=returning)
+            if verdict.admitted:
+                self._route_state = decision.state
+                return self._seated(
+                    ask, decision.replica, Answer(ask.turn, decision.replica, decision.why, verdict.why)
+                )
+            hopeless &= verdict.hopeless
+            last = (decision.why, verdict.why)
+        self.held_because = self.held_because or last[1]
+        return Answer(ask.turn, None, *last) if hopeless else None
+
+    def _candidates(self, ask: Ask, seat: Seat | None) -> Iterator[route.RouteDecision]:
+        """Yield the replica the routing policy chooses, then the others, emptiest first."""
+        seen = self._seen(ask)
+        home = None if seat is None else seat.home
+        best = route.decide(self.spec.route, self._route_state, route.Ask(home), seen)
+        yield best
+        if self.spec.route.mode is route.Mode.ROUND_ROBIN:
+            return
+        for other in sorted(seen, key=lambda replica: replica.share):
+            if other.usable and other.name != best.replica:
+                yield route.RouteDecision(best.state, other.name, route.Why.EMPTIEST)
+
+    def _verdict(
+        self, ask: Ask, replica: str | None, at_seconds: float, *, returning: bool
+    ) -> admit.AdmitDecision:
+        if replica is None:
+            return admit.AdmitDecision(admitted=False, why=admit.Why.CAPACITY_UNKNOWN)
+        seen = self._replicas[replica]
+        return admit.decide(
+            self.spec.admit,
+            self.growth,
+            seen.state,
+            admit.AdmitSeen(
+                at_seconds,
+                self.ledger.resident_tokens(replica),
+                seen.capacity_tokens if seen.usable else None,
+                self.ledger.session_count(replica),
+                self.ledger.added_tokens(ask.session, replica, ask.context, ask.tokens),
+                returning,
+            ),
+        )
+
+    def _seen(self, ask: Ask) -> list[route.ReplicaSeen]:
+        return [
+            route.ReplicaSeen(
+                name,
+                seen.usable,
+                self.ledger.resident_tokens(name),
+                seen.capacity_tokens,
+                self.ledger.added_tokens(ask.session, name, ask.context, ask.tokens),
+            )
+            for name, seen in self._replicas.items()
+        ]
+
+    def _seated(self, ask: Ask, replica: str, answer: Answer) -> Answer:
+        seat = self._seats.get(ask.session)
+        if seat is None:
+            seat = self._seats[ask.session] = Seat(inside=True, home=replica)
+        if seat.home != replica:
+            seat.home, seat.turns_at_home = replica, 0
+        seat.inside = True
+        seat.turns_at_home += 1
+        seat.running += 1
+        self._running[ask.turn] = ask
+        self.ledger.hold(ask.session, replica, ask.context, ask.tokens)
+        seat.tokens = seat.tokens or self.ledger.tokens_of(ask.session)
+        return answer
+
+    def _make_room(self, ask: Ask, seat: Seat | None, at_seconds: float) -> None:
+        """Put sessions whose tool has run longest back to pending until the turn fits at its home."""
+        home = seat.home if seat is not None else min(self._replicas, key=self.ledger.resident_tokens)
+        if not self._replicas[home].usable or self._replicas[home].capacity_tokens is None:
+            return
+        idle = sorted(
+            (
+                (other.idle_since_seconds, index, session)
+                for index, (session, other) in enumerate(self._seats.items())
+                if other.inside and other.home == home and not other.running
+            ),
+            key=lambda each: each[:2],
+        )
+        for _, _, session in idle:
+            if self._verdict(ask, home, at_seconds, returning=True).admitted:
+                return
+            self._put_back(session, self._seats[session])
+
+    def _past_beta(self, replica: str) -> bool:
+        return admit.goes_back(
+            self.spec.admit,
+            self.ledger.resident_tokens(replica),
+            self._replicas[replica].capacity_tokens,
+            self.ledger.session_count(replica),
+        )
+
+    def _put_back(self, session: Hashable, seat: Seat) -> None:
+        self.ledger.release(session)
+        seat.inside = False

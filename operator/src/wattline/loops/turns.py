@@ -1,0 +1,74 @@
+"""What a pool's desk is asked, what it answers, and what it remembers of sessions and replicas."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+from wattline.model.context import Context
+from wattline.policy import admit, route
+
+
+@dataclass(frozen=True, slots=True)
+class DeskSpec:
+    """What the user asks for."""
+
+    admit: admit.AdmitSpec
+    route: route.RouteSpec
+    admission: bool = True
+    patience_seconds: float = 20.0
+    """An owed turn that waited this long for memory gets that of sessions whose tool has run longest. Ours: a tool
+    that takes minutes, or an agent whose sub-agents wait, must not hold everybody else's answers back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One turn that wants to run."""
+
+    turn: Hashable
+    session: Hashable
+    context: Context
+    tokens: int | None = None
+    """Length of the context where it is known better than by its extents."""
+    owed: bool = False
+    """Its session is new, yet it must not be refused: a sub-agent of an accepted run."""
+    adopted: bool = False
+    """Start and count it at once, whatever the memory: an earlier gateway had accepted it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What becomes of a turn; no replica means that it can never run here."""
+
+    turn: Hashable
+    replica: str | None
+    routed: route.Why
+    admitted: admit.Why
+
+
+@dataclass(slots=True)
+class Seat:
+    """A session that was let in."""
+
+    inside: bool
+    home: str
+    turns_at_home: int = 0
+    running: int = 0
+    idle_since_seconds: float = 0.0
+    tokens: int = 0
+    """Length of its context at its last turn's end."""
+
+
+@dataclass(slots=True)
+class ReplicaState:
+    """One replica as the desk knows it."""
+
+    usable: bool = False
+    capacity_tokens: int | None = None
+    state: admit.AdmitState = field(default_factory=admit.AdmitState)
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A turn that is held."""
+
+    ask: Ask
+    since_seconds: float
