@@ -81,11 +81,15 @@ class PowerNodeSpec(Spec):
     release: bool = False
     """Put every GPU back to what it was before us."""
 
+    domain: str = ""
+    """PowerDomain the node hangs on directly; its watts pay for the node until it is released."""
+
     budget_watts: float = Field(ge=0)
     """Most that the node's GPUs may draw together, in watts."""
 
     highest_sent_watts: float = Field(ge=0)
-    """Highest budget sent since the agent last acknowledged one, in watts."""
+    """Highest the agent may still act on: the budgets sent since, and with, the last one it acknowledged; at
+    first what its devices draw at most."""
 
     failsafe_watts: float = Field(ge=0)
     """Node budget that holds once the lease has ended, in watts."""
@@ -121,7 +125,9 @@ class GpuStatus(Spec):
     """One GPU as its node's agent knows it; watts are power limits."""
 
     uuid: str
+    """UUID of the GPU."""
     product: str
+    """Product name as the driver spells it."""
     min_watts: float
     """Least power limit the device takes."""
     max_watts: float
@@ -137,6 +143,7 @@ class GpuStatus(Spec):
     bound_watts: float
     """Most this GPU can draw under the limit read back; its maximum where that is unknown."""
     outcome: Outcome = Outcome.NONE
+    """What became of the last thing asked of this GPU."""
     reason: str = ""
     """Why the outcome is what it is, one CamelCase word, with a detail after a colon."""
     read_at_seconds: float | None = None
@@ -159,6 +166,8 @@ class PowerNodeStatus(Spec):
     """Where the agent serves its readings, e.g. http://10.0.0.7:9808."""
 
     state: NodeState = NodeState.OBSERVING
+    """State of the agent."""
+
     bound_watts: float = 0
     """Sum of the GPUs' bounds."""
 
@@ -166,6 +175,7 @@ class PowerNodeStatus(Spec):
     """What the node's GPUs would draw at the clocks their objectives could need."""
 
     gpus: tuple[GpuStatus, ...] = ()
+    """Every GPU of the node."""
 
 
 class PowerNode(Object[PowerNodeSpec, PowerNodeStatus]):

@@ -9,6 +9,7 @@ import click
 
 COMMANDS = {
     "crds": "Write the custom resource definitions, or check that they are up to date.",
+    "up": "Keep power domains inside their budgets: the reconcile loop on a folder of manifests.",
 }
 """Command and summary; ``wattline.cli.<command>`` holds a click command of the same name."""
 

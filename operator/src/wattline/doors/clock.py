@@ -36,6 +36,11 @@ class BootClock:
         await _sleep(max(0.0, at_seconds - self.now()) / self.speed, or_set)
 
 
+def utc() -> str:
+    """Return the date and time of the calendar, RFC 3339: for people to read, never to compute with."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
 class LoopClock:
     """The running event loop's time, which tests bend (looptime)."""
 

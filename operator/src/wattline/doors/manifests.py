@@ -54,8 +54,12 @@ class _Reading:
 def load(paths: Sequence[Path]) -> Fleet:
     """Return the fleet that files and folders declare; raise `ManifestError` with a line per problem."""
     reading = _Reading()
-    for path in _files(paths, reading):
-        _read(path, reading)
+    for path in paths:
+        files = list(manifest_files([path]))
+        if not files:
+            reading.problems.append((str(path), 1, "no *.yaml in this folder; put your manifests here"))
+        for file in files:
+            _read(file, reading)
     fleet = Fleet(
         tuple(
             sorted((o for o in reading.objects if isinstance(o, PowerDomain)), key=lambda d: d.metadata.name)
@@ -72,18 +76,16 @@ def load(paths: Sequence[Path]) -> Fleet:
     return fleet
 
 
-def _files(paths: Sequence[Path], reading: _Reading) -> Iterator[Path]:
+def manifest_files(paths: Sequence[Path]) -> Iterator[Path]:
+    """Yield the files that are read: those named, and the YAML files of folders, hidden ones left out."""
     for path in paths:
-        if path.is_dir():
-            found = sorted(p for p in path.rglob("*.y*ml") if p.suffix in {".yaml", ".yml"} and p.is_file())
-            shown = [p for p in found if not any(part.startswith(".") for part in p.relative_to(path).parts)]
-            if not shown:
-                reading.problems.append((str(path), 1, "no *.yaml in this folder; put your manifests here"))
-            yield from shown
-        elif path.is_file():
+        if not path.is_dir():
             yield path
-        else:
-            reading.problems.append((str(path), 1, "there is no such file or folder"))
+            continue
+        for found in sorted(path.rglob("*.y*ml")):
+            shown = not any(part.startswith(".") for part in found.relative_to(path).parts)
+            if shown and found.suffix in {".yaml", ".yml"} and found.is_file():
+                yield found
 
 
 def _read(path: Path, reading: _Reading) -> None:
@@ -92,8 +94,12 @@ def _read(path: Path, reading: _Reading) -> None:
             _take(path, document, reading)
     except marks.BadYamlError as error:
         reading.problems.append((str(path), error.line, f"not YAML: {error}"))
-    except (OSError, UnicodeDecodeError) as error:
-        reading.problems.append((str(path), 1, f"cannot be read: {error}"))
+    except FileNotFoundError:
+        reading.problems.append((str(path), 1, "there is no such file or folder"))
+    except OSError as error:
+        reading.problems.append((str(path), 1, f"cannot be read: {error.strerror}"))
+    except UnicodeDecodeError as error:
+        reading.problems.append((str(path), 1, f"not UTF-8: {error.reason} at byte {error.start}"))
 
 
 def _take(path: Path, document: marks.Document, reading: _Reading) -> None:

@@ -1,0 +1,110 @@
+"""What each node can use, as claims of ``policy.share``."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from wattline.api.base import PowerClass
+from wattline.api.inferencepool import Endpoint, InferencePool
+from wattline.api.powernode import GpuOrder, GpuStatus, ReplicaOrder
+from wattline.controller.facts import floor_watts
+from wattline.model.bounds import bound_watts
+from wattline.model.cluster import NodeView
+from wattline.model.fleet import Fleet, full_name
+from wattline.policy.share import Claim, Grant, Why
+
+CLASSES = tuple(PowerClass)
+
+
+def gpu_orders(fleet: Fleet, node: NodeView) -> tuple[GpuOrder, ...]:
+    """Return the bounds of every GPU of a node: its pool's where a pool uses it, else the device's."""
+    used = _owners(fleet, node.name)
+    known = [gpu.uuid for gpu in node.status.gpus] if node.status is not None else []
+    return tuple(_order(uuid, used.get(uuid)) for uuid in dict.fromkeys([*known, *used]))
+
+
+def replica_orders(fleet: Fleet, node: str) -> tuple[ReplicaOrder, ...]:
+    """Return the engines of a node; also those that get no work, for they may still be finishing some."""
+    return tuple(
+        ReplicaOrder(
+            pool=full_name(pool),
+            name=endpoint.name,
+            url=endpoint.url,
+            gpus=endpoint.gpus,
+            tokens_per_second_per_agent_p5=pool.spec.objective.tokens_per_second_per_agent_p5,
+            memory=pool.spec.memory,
+        )
+        for pool, endpoint in fleet.endpoints_on(node)
+    )
+
+
+def node_claims(fleet: Fleet, node: NodeView) -> Iterator[Claim]:
+    """Yield a claim per class of pool on the node; the node's demand is split by what each class can use."""
+    assert node.status is not None
+    used = _owners(fleet, node.name)
+    whole = math.fsum(_ceiling(gpu, used.get(gpu.uuid)) for gpu in node.status.gpus)
+    demand = node.status.demand_watts or whole
+    for power_class in CLASSES:
+        gpus = [gpu for gpu in node.status.gpus if _class(used.get(gpu.uuid)) is power_class]
+        if not gpus:
+            continue
+        ceiling = math.fsum(_ceiling(gpu, used.get(gpu.uuid)) for gpu in gpus)
+        least = math.fsum(_wanted_least(gpu, used.get(gpu.uuid)) for gpu in gpus)
+        yield Claim(
+            name=f"{node.name} {power_class}",
+            floor_watts=floor_watts(gpus),
+            ceiling_watts=ceiling,
+            demand_watts=max(demand * ceiling / whole if whole else 0.0, least),
+            power_class=power_class,
+            weight=len(gpus),
+        )
+
+
+def highest_class(claims: Sequence[Claim]) -> PowerClass:
+    """Return the class of a node's claims that comes first."""
+    return min((claim.power_class for claim in claims), key=CLASSES.index)
+
+
+def together(node: str, grants: Sequence[Grant]) -> Grant:
+    """Return the grants of one node as one; the reason is that of the class that is shortest of watts."""
+    order = (Why.FLOORS_EXCEED_BUDGET, Why.AT_FLOOR, Why.SHARED, Why.DEMAND_MET, Why.AT_CEILING)
+    worst = min(grants, key=lambda grant: order.index(grant.why))
+    return Grant(node, math.fsum(grant.watts for grant in grants), worst.why, worst.detail)
+
+
+def _owners(fleet: Fleet, node: str) -> dict[str, tuple[InferencePool, Endpoint]]:
+    return {uuid: (pool, endpoint) for pool, endpoint in fleet.endpoints_on(node) for uuid in endpoint.gpus}
+
+
+def _order(uuid: str, owner: tuple[InferencePool, Endpoint] | None) -> GpuOrder:
+    if owner is None:
+        return GpuOrder(uuid=uuid, group=uuid)
+    pool, endpoint = owner
+    power = pool.spec.power
+    return GpuOrder(
+        uuid=uuid,
+        group=f"{full_name(pool)}/{endpoint.name}",
+        power_class=pool.spec.power_class,
+        watts_min=power.watts_per_gpu.min,
+        watts_max=power.watts_per_gpu.max,
+        clock_mhz_min=power.clock_mhz.min,
+        clock_mhz_max=power.clock_mhz.max,
+    )
+
+
+def _class(owner: tuple[InferencePool, Endpoint] | None) -> PowerClass:
+    return PowerClass.STANDARD if owner is None else owner[0].spec.power_class
+
+
+def _ceiling(gpu: GpuStatus, owner: tuple[InferencePool, Endpoint] | None) -> float:
+    top = (
+        gpu.max_watts
+        if owner is None
+        else min(owner[0].spec.power.watts_per_gpu.max or math.inf, gpu.max_watts)
+    )
+    return bound_watts(gpu.product, max(top, gpu.min_watts), gpu.max_watts)
+
+
+def _wanted_least(gpu: GpuStatus, owner: tuple[InferencePool, Endpoint] | None) -> float:
+    """A pool's least limit is wanted, not promised: the domain's budget comes first."""
+    least = None if owner is None else owner[0].spec.power.watts_per_gpu.min
+    return 0.0 if least is None else bound_watts(gpu.product, min(least, gpu.max_watts), gpu.max_watts)

@@ -1,0 +1,34 @@
+"""``/metrics`` and ``/healthz`` of the reconcile loop."""
+
+from collections.abc import Callable
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from wattline.controller.balance import PERIOD_SECONDS, Pass
+from wattline.controller.metrics import BalanceCollector
+from wattline.doors.clock import Clock
+
+
+def app(last: Callable[[], Pass | None], clock: Clock) -> web.Application:
+    """Return the application; healthy means that a whole pass ended within the last four periods."""
+    registry = CollectorRegistry()
+    registry.register(BalanceCollector(last))
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def healthz(_: web.Request) -> web.Response:
+        seen = last()
+        if seen is None:
+            return web.Response(status=503, text="no pass has ended yet\n")
+        age = clock.now() - seen.at_seconds
+        if age > 4 * PERIOD_SECONDS:
+            return web.Response(status=503, text=f"no whole pass for {age:.0f} s\n")
+        return web.Response(text="ok\n")
+
+    made = web.Application()
+    made.router.add_get("/metrics", metrics)
+    made.router.add_get("/healthz", healthz)
+    return made

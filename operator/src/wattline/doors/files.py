@@ -1,0 +1,171 @@
+"""The files door: a folder of manifests, and a state folder with what the loop and the agents say.
+
+``STATE/powernodes/N.yaml`` is written here, ``N.status.yaml`` by node N's agent; statuses of the user's objects
+stand in ``STATE/<plural>/``, never beside the manifests; ``STATE/leases/<root domain>.yaml`` counts renewals.
+"""
+
+import asyncio
+import os
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from wattline.api.base import Metadata
+from wattline.api.inferencepool import InferencePool, InferencePoolStatus
+from wattline.api.powerdomain import PowerDomain, PowerDomainStatus
+from wattline.api.powernode import PowerNode, PowerNodeSpec
+from wattline.doors import state as folder
+from wattline.doors.clock import Clock
+from wattline.doors.manifests import load, manifest_files
+from wattline.model.cluster import ClusterView, NodeView
+from wattline.model.errors import ClusterError, ManifestError
+from wattline.model.fleet import Fleet, full_name
+from wattline.model.state import Lease, NodeAnswer
+
+WATCH_SECONDS = 0.2
+"""How often files are looked at, in world seconds."""
+
+Declared = TypeVar("Declared", PowerDomain, InferencePool)
+
+
+def _new_uid() -> str:
+    return str(uuid.uuid4())
+
+
+class FilesCluster:
+    """Objects in a folder of manifests and a state folder, for the one process that holds the folder's lock."""
+
+    def __init__(
+        self, manifests: Sequence[Path], state: Path, *, epoch: int, new_uid: Callable[[], str] = _new_uid
+    ) -> None:
+        self._manifests = manifests
+        self._state = state
+        self._epoch = epoch
+        self._new_uid = new_uid
+        self._fleet = Fleet()
+
+    async def snapshot(self) -> ClusterView:
+        """Return everything there is, without the agents' readings, or raise `ClusterError`."""
+        try:
+            declared = load(self._manifests)
+        except ManifestError as error:
+            raise ClusterError(f"the manifests have problems:\n{error}") from error
+        domains = {d.metadata.name: folder.read(self._status(d), PowerDomain) for d in declared.domains}
+        pools = {full_name(p): folder.read(self._status(p), InferencePool) for p in declared.pools}
+        self._fleet = Fleet(
+            tuple(_counted(domain, domains[domain.metadata.name]) for domain in declared.domains),
+            tuple(_counted(pool, pools[full_name(pool)]) for pool in declared.pools),
+        )
+        return ClusterView(
+            fleet=self._fleet,
+            epoch=self._epoch,
+            nodes={name: self._node(name) for name in sorted({*declared.nodes(), *self._node_names()})},
+            domains={name: was.status for name, was in domains.items() if was is not None and was.status},
+            pools={name: was.status for name, was in pools.items() if was is not None and was.status},
+        )
+
+    async def report(
+        self, domains: Mapping[str, PowerDomainStatus], pools: Mapping[str, InferencePoolStatus]
+    ) -> None:
+        """Write the statuses of the declared objects, and take away those of objects that are gone."""
+        written: set[Path] = set()
+        for domain in self._fleet.domains:
+            written.add(self._status(domain))
+            folder.write(
+                self._status(domain), domain.model_copy(update={"status": domains[domain.metadata.name]})
+            )
+        for pool in self._fleet.pools:
+            written.add(self._status(pool))
+            folder.write(self._status(pool), pool.model_copy(update={"status": pools[full_name(pool)]}))
+        for plural in (PowerDomain.plural, InferencePool.plural):
+            for path in (self._state / plural).rglob("*.status.yaml"):
+                if path not in written:
+                    path.unlink(missing_ok=True)
+
+    async def order(self, node: str, spec: PowerNodeSpec) -> bool:
+        """Write a node's order if it differs from the last; return whether it did."""
+        path = self._state / PowerNode.plural / f"{node}.yaml"
+        was = folder.read(path, PowerNode)
+        if was is not None and was.spec == spec:
+            return False
+        meta = (
+            Metadata(name=node, generation=1, uid=self._new_uid())
+            if was is None
+            else was.metadata.model_copy(update={"generation": was.metadata.generation + 1})
+        )
+        folder.write(path, PowerNode(metadata=meta, spec=spec), durable=True)
+        return True
+
+    async def renew(self, lease: str) -> None:
+        """Count one more renewal of a root domain's lease."""
+        path = self._state / "leases" / f"{lease}.yaml"
+        was = folder.read(path, Lease) or Lease()
+        folder.write(
+            path, Lease(renewals=was.renewals + 1, holder=f"wattline-{os.getpid()}", epoch=self._epoch)
+        )
+
+    def _status(self, thing: PowerDomain | InferencePool) -> Path:
+        place = self._state / thing.plural
+        if thing.metadata.namespace is not None:
+            place /= thing.metadata.namespace
+        return place / f"{thing.metadata.name}.status.yaml"
+
+    def _node_names(self) -> set[str]:
+        names = (path.name for path in (self._state / PowerNode.plural).glob("*.yaml"))
+        return {name.removesuffix(".yaml").removesuffix(".status") for name in names}
+
+    def _node(self, name: str) -> NodeView:
+        place = self._state / PowerNode.plural
+        order = folder.read(place / f"{name}.yaml", PowerNode)
+        answer = folder.read(place / f"{name}.status.yaml", NodeAnswer)
+        return NodeView(
+            name,
+            spec=None if order is None else order.spec,
+            generation=0 if order is None else order.metadata.generation,
+            status=None if answer is None else answer.status,
+        )
+
+
+async def watch(
+    manifests: Sequence[Path],
+    state: Path,
+    clock: Clock,
+    nudge: asyncio.Event,
+    *,
+    every_seconds: float = WATCH_SECONDS,
+) -> None:
+    """Set ``nudge`` whenever a manifest or an agent's answer changes, until cancelled.
+
+    Polls times of change: five looks a second at a handful of files cost nothing, and work on every file system.
+    """
+    seen = _prints(manifests, state)
+    while True:
+        await clock.sleep_until(clock.now() + every_seconds)
+        now = _prints(manifests, state)
+        if now != seen:
+            nudge.set()
+        seen = now
+
+
+def _prints(manifests: Sequence[Path], state: Path) -> frozenset[tuple[Path, int, int, int]]:
+    agents = (state / PowerNode.plural).glob("*.status.yaml")
+    return frozenset(_print(path) for path in _all([*manifest_files(manifests), *agents]))
+
+
+def _all(paths: Iterable[Path]) -> Iterable[Path]:
+    return (path for path in paths if path.exists())
+
+
+def _print(path: Path) -> tuple[Path, int, int, int]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return path, 0, 0, 0
+    return path, stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+def _counted(thing: Declared, was: Declared | None) -> Declared:
+    """Return the object with its generation: one more than last time if its spec changed."""
+    generation = 1 if was is None else was.metadata.generation + (was.spec != thing.spec)
+    return thing.model_copy(update={"metadata": thing.metadata.model_copy(update={"generation": generation})})
