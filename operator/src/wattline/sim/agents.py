@@ -1,0 +1,73 @@
+"""Agents: they play recorded runs against the gateway, one turn and one tool after the other."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from wattline.model.runs import Arrival, Run
+from wattline.sim.events import Events
+from wattline.sim.gateway import Gateway
+
+
+@dataclass(slots=True)
+class Played:
+    """What became of the runs."""
+
+    offered: int = 0
+    outgrown: int = 0
+    """Runs that no replica's model can hold; they are not started."""
+    run_seconds: list[float] = field(default_factory=list)
+    """From arrival to the last token, of finished runs."""
+
+    @property
+    def open(self) -> int:
+        """Runs that were offered and have not ended."""
+        return self.offered - self.outgrown - len(self.run_seconds)
+
+
+class Agents:
+    """Starts every run at its arrival, or when the run before it in its session has ended."""
+
+    def __init__(self, events: Events, gateway: Gateway, longest_tokens: int) -> None:
+        self.played = Played()
+        self._events = events
+        self._gateway = gateway
+        self._longest_tokens = longest_tokens
+        self._busy: dict[str, list[Run]] = {}
+
+    def expect(self, arrivals: Sequence[Arrival]) -> None:
+        """Schedule the arrivals."""
+        self.played.offered += len(arrivals)
+        for arrival in arrivals:
+            self._events.at(arrival.at_seconds, self._arrival(arrival.run))
+
+    def _arrival(self, run: Run) -> Callable[[], None]:
+        def arrives() -> None:
+            if run.longest_tokens > self._longest_tokens:
+                self.played.outgrown += 1
+            elif run.session in self._busy:
+                self._busy[run.session].append(run)
+            else:
+                self._busy[run.session] = []
+                self._play(run, 0, self._events.now_seconds)
+
+        return arrives
+
+    def _play(self, run: Run, index: int, started: float) -> None:
+        turn = run.turns[index]
+
+        def done() -> None:
+            if index + 1 < len(run.turns):
+                again = self._events.now_seconds + turn.gap_seconds
+                self._events.at(again, lambda: self._play(run, index + 1, started))
+                return
+            now = self._events.now_seconds
+            self.played.run_seconds.append(now - started)
+            self._gateway.finish(run.id)
+            waiting = self._busy[run.session]
+            if waiting:
+                following = waiting.pop(0)
+                self._events.at(now, lambda: self._play(following, 0, self._events.now_seconds))
+            else:
+                del self._busy[run.session]
+
+        self._gateway.ask(run.id, turn, done)

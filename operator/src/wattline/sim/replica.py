@@ -1,0 +1,68 @@
+"""A replica in the simulator: an engine whose events arrive when they happen, and nothing is stepped in between."""
+
+from collections.abc import Callable
+
+from wattline.sim.events import Events
+from wattline.world.engine import Engine, EngineEvent
+from wattline.world.gpu import Gpu
+from wattline.world.request import Request
+
+LEAST_WAIT_SECONDS = 1e-3
+"""An engine that has just been given work is looked at again this much later, so that time always passes."""
+
+
+class Replica:
+    """One engine and its GPUs; ``heard`` is called with each event at its time."""
+
+    def __init__(
+        self, key: str, engine: Engine, events: Events, heard: Callable[["Replica", EngineEvent], None]
+    ) -> None:
+        self.key = key
+        """Pool and name."""
+        self.engine = engine
+        self._events = events
+        self._heard = heard
+        self._alarm = 0
+        self._alarm_seconds = float("inf")
+
+    @property
+    def gpus(self) -> tuple[Gpu, ...]:
+        """Return the GPUs of the group."""
+        return self.engine.gpus
+
+    def submit(self, request: Request) -> None:
+        """Give the engine a turn now."""
+        self.catch_up()
+        self.engine.submit(request)
+        self.changed()
+
+    def catch_up(self) -> None:
+        """Let the engine's time pass until now, and tell what happened."""
+        now = self._events.now_seconds
+        if self.engine.now_seconds >= now:
+            return
+        happened = self.engine.advance(now)
+        for event in happened:
+            self._heard(self, event)
+
+    def changed(self) -> None:
+        """Look when the next event is due; call after anything that may have moved it."""
+        due = self.engine.next_event_seconds()
+        if due == float("inf"):
+            self._alarm += 1
+            self._alarm_seconds = due
+            return
+        due = max(due, self.engine.now_seconds + LEAST_WAIT_SECONDS)
+        if self._alarm_seconds == due:
+            return
+        self._alarm += 1
+        self._alarm_seconds = due
+        mine = self._alarm
+        self._events.at(due, lambda: self._rings(mine))
+
+    def _rings(self, alarm: int) -> None:
+        if alarm != self._alarm:
+            return
+        self._alarm_seconds = float("inf")
+        self.catch_up()
+        self.changed()

@@ -1,0 +1,62 @@
+"""What a simulation answers."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from wattline.sim.rates import quantile
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Results of one simulated stretch; names are stable, None is "nothing to say it of"."""
+
+    mean_watts: float
+    """All GPUs, from 0 to the end, idle included."""
+    joules_per_finished_run: float | None
+    """All joules over all finished runs."""
+    runs_finished: int
+    runs_offered: int
+    runs_outgrown: int
+    """Runs longer than the model can hold; offered, not started."""
+    tokens_per_second_per_agent_p5: float | None
+    """P5 over the 30 s windows of all sessions."""
+    ttft_seconds_p50: float | None
+    """From a turn's arrival at the gateway to its first token."""
+    ttft_seconds_p99: float | None
+    run_seconds_mean: float | None
+    run_seconds_p50: float | None
+    run_seconds_p95: float | None
+    recomputed_ratio: float
+    """Prompt tokens computed again, of all that were computed."""
+    max_celsius: float
+    throttle_seconds: float
+    """GPU seconds with the clock lowered by heat."""
+    over_budget_seconds: float
+    """Seconds in which a domain drew more than its budget."""
+    peak_watts: float | None
+    """Highest 1 s draw of all GPUs together; only where watts were watched each second."""
+    joules: float
+    seconds: float
+    """Until the last run ended, or the horizon where that is later."""
+    turns: int
+    output_tokens: int
+    prefilled_tokens: int
+    turns_held: int
+    """Turns that waited at the gateway."""
+    sessions_returned: int
+    """Times a session went back to pending because memory ran out under it."""
+    sessions_moved: int
+    """Times a session was given another replica."""
+    preemptions: int
+    mean_clock_mhz: float | None
+    """Over the seconds in which an engine worked; only where clocks were moved."""
+    seed: int
+
+    def flat(self) -> dict[str, float | int | None]:
+        """Return one flat object."""
+        return asdict(self)
+
+
+def spread(values: Sequence[float], *shares: float) -> tuple[float | None, ...]:
+    """Return the quantiles, nearest rank."""
+    return tuple(quantile(values, share) for share in shares)

@@ -1,0 +1,69 @@
+"""One question to the simulator: a fleet, its arrivals, and which of its policies are on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from wattline.api.inferencepool import InferencePool
+from wattline.model.fleet import Fleet, full_name
+from wattline.model.runs import Arrival
+from wattline.policy.route import Mode
+from wattline.world.curve import PERSEUS, PowerShape
+from wattline.world.engine import ENGINES, EnginePhysics
+
+Cap = Literal["none", "uniform", "wattline"]
+
+
+class ScenarioError(ValueError):
+    """The question cannot be asked so; the message says how it could."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A fleet under given policies."""
+
+    fleet: Fleet
+    pool: str
+    """Full name of the pool that gets the runs."""
+    arrivals: Sequence[Arrival]
+    hours: float
+    """Arrivals end here; the simulation goes on until all runs have ended."""
+    product: str = "h100"
+    routing: Mode = Mode.WATTLINE
+    admission: bool = True
+    clock: int | Literal["wattline"] | None = "wattline"
+    """None is full speed, a number a constant clock in MHz."""
+    cap: Cap = "none"
+    shape: PowerShape = PERSEUS
+    seed: int = 0
+    drain_hours: float = 48.0
+    """Runs that have not ended so long after the last arrival never will."""
+    watch_watts: bool = False
+    """Look at the fleet's draw each second even where no policy needs it."""
+
+
+def physics_of(pool: InferencePool, product: str) -> list[EnginePhysics]:
+    """Return the engine model of each endpoint of a pool."""
+    out = []
+    for endpoint in pool.spec.endpoints:
+        known = ENGINES.get((pool.spec.model, product, len(endpoint.gpus)))
+        if known is None:
+            names = "; ".join(f"{model} on {gpus} {name}" for model, name, gpus in ENGINES)
+            raise ScenarioError(
+                f"no engine model of {pool.spec.model} on {len(endpoint.gpus)} {product} "
+                f"(InferencePool {full_name(pool)}, endpoint {endpoint.name}); there is: {names}"
+            )
+        out.append(known)
+    return out
+
+
+def chosen_pool(fleet: Fleet, name: str | None) -> InferencePool:
+    """Return the pool that gets the runs: the one named, or the only one."""
+    names = [full_name(pool) for pool in fleet.pools]
+    if name is None and len(names) == 1:
+        return fleet.pools[0]
+    if name in names:
+        return fleet.pools[names.index(name)]
+    listed = ", ".join(names) or "none"
+    asked = f"no InferencePool named {name}" if name else "which InferencePool gets the runs?"
+    raise ScenarioError(f"{asked}; the manifests declare: {listed}")
