@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from wattline.fake.nvml import build
+
 # looptime's hook makes an implicit event loop if the first test is synchronous, which then warns elsewhere.
 asyncio.set_event_loop(None)
 
@@ -18,3 +20,9 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real traces at {folder} (set WATTLINE_SHARED to the folder that holds data/)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def nvml_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The fake ``libnvidia-ml.so.1``, compiled for this session; its folder is what ``LD_LIBRARY_PATH`` names."""
+    return build(tmp_path_factory.mktemp("lib"), os.environ.get("CC", "cc"))

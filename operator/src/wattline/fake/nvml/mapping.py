@@ -193,7 +193,7 @@ def _identify(identity: Any, index: int, card: Card) -> None:
     identity.min_mw, identity.max_mw = round(card.min_watts * 1000), round(card.max_watts * 1000)
     identity.default_mw = round(card.default_watts * 1000)
     identity.memory_mhz, identity.lock_clamp_mhz = card.memory_mhz, card.lock_clamp_mhz or 0
-    identity.base_mhz = card.clocks_mhz[len(card.clocks_mhz) // 2]
+    identity.base_mhz = card.clocks_mhz[len(card.clocks_mhz) // 2]  # what locks by name mean [assumption]
     identity.reference_celsius = card.reference_celsius
     identity.slowdown_offset, identity.shutdown_offset = (
         card.slowdown_offset_celsius,
