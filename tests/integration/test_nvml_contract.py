@@ -1,0 +1,336 @@
+"""One contract for an agent's device, held by NVML over the fake library and by the world in the same process."""
+
+import ast
+import ctypes
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import pynvml
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from wattline.fake.nvml import MAPPING_VARIABLE, Faults, GpuBank, RootOnly, Twin
+from wattline.model.errors import GpuBlocked, GpuError, GpuLost
+from wattline.model.gpu import EventReason
+from wattline.world.gpu import PRODUCTS, Gpu
+from wattline.world.load import IDLE, Load, compute_bound
+from wattline_agent import nvml
+from wattline_agent.device import Device
+from wattline_agent.nvml import NvmlDevice
+
+BUSY = compute_bound(650.0)
+
+
+@dataclass
+class Machine:
+    """Two GPUs and the device that an agent has of them."""
+
+    device: Device
+    gpus: tuple[Gpu, ...]
+    bank: GpuBank | None = None
+
+    def now(self) -> float:
+        return self.gpus[0].now_seconds
+
+    def work(self, seconds: float, load: Load = BUSY) -> None:
+        until = self.now() + seconds
+        if self.bank is not None:
+            self.bank.pull()
+        for gpu in self.gpus:
+            gpu.advance(until, load)
+        if self.bank is not None:
+            self.bank.publish()
+
+    def lose(self, index: int) -> None:
+        if self.bank is None:
+            self.device.lost.add(self.gpus[index].uuid)
+        else:
+            Faults(self.bank.mapping).lose(index)
+
+    def bring_back(self, index: int) -> None:
+        if self.bank is None:
+            self.device.lost.discard(self.gpus[index].uuid)
+        else:
+            Faults(self.bank.mapping).bring_back(index)
+
+    def take_rights(self) -> None:
+        if self.bank is None:
+            self.device.read_only = True
+        else:
+            Faults(self.bank.mapping).setters_for(RootOnly.NOBODY)
+
+
+def in_process(product: str) -> Machine:
+    gpus = (Gpu(PRODUCTS[product], "GPU-0"), Gpu(PRODUCTS[product], "GPU-1"))
+    return Machine(Twin(gpus, lambda: gpus[0].now_seconds), gpus)
+
+
+def through_nvml(product: str, path) -> Machine:
+    gpus = (Gpu(PRODUCTS[product], "GPU-0"), Gpu(PRODUCTS[product], "GPU-1"))
+    return Machine(NvmlDevice(lambda: gpus[0].now_seconds), gpus, GpuBank.create(path, gpus))
+
+
+@pytest.fixture
+def driver_path(tmp_path, monkeypatch, nvml_library):
+    """Where the node's GPUs are; the library is loaded already, and the loader looks at its name only."""
+    ctypes.CDLL(str(nvml_library))
+    path = tmp_path / "n1.gpus"
+    monkeypatch.setenv(MAPPING_VARIABLE, str(path))
+    return path
+
+
+@pytest.fixture(params=["in the same process", "NVML"])
+def make(request, driver_path) -> Iterator:
+    machines: list[Machine] = []
+
+    def make(product: str = "h100") -> Machine:
+        machine = in_process(product) if request.param != "NVML" else through_nvml(product, driver_path)
+        machines.append(machine)
+        machine.device.open()
+        return machine
+
+    yield make
+    for machine in machines:
+        machine.device.close()
+
+
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_a_device_says_what_its_gpus_are(make, product):
+    found = make(product).device.open()
+
+    want = PRODUCTS[product]
+    assert [identity.uuid for identity in found] == ["GPU-0", "GPU-1"]
+    for identity in found:
+        assert identity.product == want.device_name
+        assert (identity.min_watts, identity.max_watts) == (want.min_watts, want.max_watts)
+        assert identity.default_watts == want.max_watts
+        assert identity.clocks_mhz == want.clocks_mhz
+
+
+def test_an_idle_gpu_reads_as_one(make):
+    machine = make()
+    machine.work(10, IDLE)
+
+    reading = machine.device.read("GPU-0")
+
+    assert reading.at_seconds == 10
+    assert reading.watts == pytest.approx(100, abs=5)
+    assert reading.energy_joules == pytest.approx(1000, abs=50)
+    assert reading.clock_mhz == 345
+    assert reading.limit_watts == reading.asked_watts == 700
+    assert reading.reasons == EventReason.IDLE
+    assert reading.persistence
+
+
+def test_work_draws_power_takes_the_full_clock_and_heats(make):
+    machine = make()
+    machine.work(1, IDLE)
+    idle = machine.device.read("GPU-0")
+    machine.work(60)
+
+    reading = machine.device.read("GPU-0")
+
+    assert reading.clock_mhz > 1500
+    assert reading.watts > 600
+    assert reading.celsius > idle.celsius + 20
+    assert reading.margin_celsius < idle.margin_celsius - 20
+
+
+@pytest.mark.parametrize(("product", "has_margin"), [("h100", True), ("h200", True), ("a100", False)])
+def test_margins_are_told_by_the_products_that_have_them(make, product, has_margin):
+    reading = make(product).device.read("GPU-1")
+
+    assert (reading.margin_celsius is not None) is has_margin
+
+
+class TestLimit:
+    def test_a_limit_is_read_back_and_holds(self, make):
+        machine = make()
+        machine.device.set_limit("GPU-0", 400.5)
+        asked = machine.device.read("GPU-0")
+        machine.work(5)
+
+        reading, other = machine.device.read("GPU-0"), machine.device.read("GPU-1")
+
+        assert asked.limit_watts == asked.asked_watts == 400.5
+        assert reading.watts <= 401
+        assert reading.reasons & EventReason.SW_POWER_CAP
+        assert (other.limit_watts, other.watts > 500) == (700, True)
+
+    @pytest.mark.parametrize("watts", [199.9, 700.1], ids=["below the range", "above the range"])
+    def test_a_limit_out_of_range_is_an_error_and_changes_nothing(self, make, watts):
+        machine = make()
+
+        with pytest.raises(GpuError):
+            machine.device.set_limit("GPU-0", watts)
+
+        assert machine.device.read("GPU-0").limit_watts == 700
+
+
+class TestClock:
+    @pytest.mark.parametrize(
+        ("product", "asked_mhz", "want_mhz"),
+        [
+            pytest.param("h100", 900, 900, id="a supported clock"),
+            pytest.param("h100", 914, 900, id="another snaps down"),
+            pytest.param("h200", 1980, 1830, id="H200 clamps a lock at its maximum"),
+        ],
+    )
+    def test_a_lock_holds_after_it_has_settled(self, make, product, asked_mhz, want_mhz):
+        machine = make(product)
+        machine.device.lock_clock("GPU-0", asked_mhz)
+        machine.work(2, compute_bound(300))
+
+        assert machine.device.read("GPU-0").clock_mhz == want_mhz
+
+    def test_given_back_the_clock_goes_to_its_maximum(self, make):
+        machine = make("h200")
+        machine.device.lock_clock("GPU-0", 900)
+        machine.work(2, compute_bound(300))
+        machine.device.lock_clock("GPU-0", None)
+        machine.work(2, compute_bound(300))
+
+        assert machine.device.read("GPU-0").clock_mhz == 1980
+
+
+def test_persistence_is_switched_and_read_back(make):
+    device = make().device
+    device.set_persistence("GPU-0", on=False)
+
+    assert not device.read("GPU-0").persistence
+    assert device.read("GPU-1").persistence
+
+
+def test_settings_stay_when_the_device_is_closed(make):
+    device = make().device
+    device.set_limit("GPU-0", 300)
+    device.close()
+    device.open()
+
+    assert device.read("GPU-0").limit_watts == 300
+
+
+def test_a_closed_device_answers_nothing_and_closes_again(make):
+    device = make().device
+    device.close()
+    device.close()
+
+    with pytest.raises(GpuError):
+        device.read("GPU-0")
+
+
+def test_without_rights_settings_are_blocked_and_readings_are_not(make):
+    machine = make()
+    machine.take_rights()
+
+    for blocked in (
+        lambda: machine.device.set_limit("GPU-0", 300),
+        lambda: machine.device.lock_clock("GPU-0", 900),
+        lambda: machine.device.lock_clock("GPU-0", None),
+        lambda: machine.device.set_persistence("GPU-0", on=False),
+    ):
+        with pytest.raises(GpuBlocked, match=r"^Permissions: "):
+            blocked()
+    assert machine.device.read("GPU-0").limit_watts == 700
+
+
+class TestLostGpu:
+    @pytest.mark.parametrize(
+        "use",
+        [
+            pytest.param(lambda device: device.read("GPU-0"), id="read"),
+            pytest.param(lambda device: device.set_limit("GPU-0", 300), id="limit"),
+            pytest.param(lambda device: device.lock_clock("GPU-0", 900), id="clock"),
+        ],
+    )
+    def test_it_says_so_and_its_neighbour_goes_on(self, make, use):
+        machine = make()
+        machine.lose(0)
+
+        with pytest.raises(GpuLost, match=r"^GpuLost: "):
+            use(machine.device)
+        assert machine.device.read("GPU-1").limit_watts == 700
+
+    def test_it_is_found_again_once_it_is_back(self, make):
+        machine = make()
+        machine.lose(0)
+        without = machine.device.open()
+        machine.bring_back(0)
+        again = machine.device.open()
+
+        assert [identity.uuid for identity in without] == ["GPU-1"]
+        assert [identity.uuid for identity in again] == ["GPU-0", "GPU-1"]
+        assert machine.device.read("GPU-0").limit_watts == 700
+
+    def test_a_gpu_nobody_has_heard_of_is_lost_too(self, make):
+        with pytest.raises(GpuLost):
+            make().device.read("GPU-7")
+
+
+STEPS = st.one_of(
+    st.tuples(st.just("limit"), st.floats(150, 750).map(lambda watts: round(watts, 3))),
+    st.tuples(st.just("clock"), st.one_of(st.none(), st.integers(200, 2100))),
+    st.tuples(st.just("work"), st.floats(0.05, 30).map(lambda seconds: round(seconds, 2))),
+    st.tuples(st.just("rest"), st.floats(0.05, 30).map(lambda seconds: round(seconds, 2))),
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(product=st.sampled_from(sorted(PRODUCTS)), steps=st.lists(STEPS, max_size=12))
+def test_both_devices_tell_the_same_story(driver_path, product, steps):
+    machines = [in_process(product), through_nvml(product, driver_path)]
+    for machine in machines:
+        machine.device.open()
+    try:
+        for what, value in steps:
+            stories = [_tell(machine, what, value) for machine in machines]
+            assert stories[0] == stories[1]
+    finally:
+        for machine in machines:
+            machine.device.close()
+
+
+def _tell(machine: Machine, what: str, value):
+    try:
+        match what:
+            case "limit":
+                machine.device.set_limit("GPU-0", value)
+            case "clock":
+                machine.device.lock_clock("GPU-0", value)
+            case "work":
+                machine.work(value)
+            case "rest":
+                machine.work(value, IDLE)
+    except GpuError as error:
+        return type(error)
+    reading = machine.device.read("GPU-0")
+    margin = reading.margin_celsius
+    return replace(reading, margin_celsius=None if margin is None else float(margin))
+
+
+class TestCallsOfTheAgent:
+    def test_every_call_is_listed_and_in_nvidia_ml_py(self):
+        used = {
+            node.value
+            for node in ast.walk(ast.parse(inspect.getsource(nvml)))
+            if isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and node.value.startswith("nvml")
+            and node.value.isidentifier()
+        }
+
+        assert used == set(nvml.CALLS)
+        assert [name for name in nvml.CALLS if not callable(getattr(pynvml, name, None))] == []
+
+    def test_none_of_them_is_one_whose_return_code_the_package_drops(self):
+        calls = [inspect.getsource(getattr(pynvml, name)) for name in nvml.CALLS]
+
+        assert all(
+            "_nvmlCheckReturn" in call or "NVMLError(ret)" in call or "nvmlInit" in call for call in calls
+        )
+
+    def test_the_limit_setter_with_scopes_drops_it_still_so_it_is_not_used(self):
+        assert "_nvmlCheckReturn" not in inspect.getsource(pynvml.nvmlDeviceSetPowerManagementLimit_v2)
+        assert "nvmlDeviceSetPowerManagementLimit_v2" not in nvml.CALLS
