@@ -85,9 +85,9 @@ def test_floors_that_exceed_a_row_are_kept_and_paid_for_by_the_other_row():
 
 
 @st.composite
-def claims_of(draw, count=st.integers(1, 8)):
+def claims_of(draw):
     made = []
-    for index in range(draw(count)):
+    for index in range(draw(st.integers(1, 8))):
         floor = draw(st.floats(0, 300))
         ceiling = floor + draw(st.floats(0, 500))
         made.append(
