@@ -31,7 +31,7 @@ def test_work_nobody_here_asked_for_is_foreign():
     book = Book()
     book.started("t", 0.0)
     book.ended("t", Work("run", 0.0, 1.0, 1.0, 100, 0))
-    book.read(Window(0, 1, 200, foreign_weight=300))
+    book.read(Window(0, 1, 200, foreign_ratio=0.75))
     [settled] = book.settle()
 
     assert settled.runs == {"run": 50}
@@ -63,7 +63,7 @@ turns = st.lists(
 @given(
     turns=turns,
     windows=st.lists(
-        st.tuples(st.floats(0.05, 5), st.floats(0, 3_000), st.floats(0, 500)), min_size=1, max_size=40
+        st.tuples(st.floats(0.05, 5), st.floats(0, 3_000), st.floats(0, 1)), min_size=1, max_size=40
     ),
 )
 def test_promise_5_attributed_idle_and_foreign_are_the_counter(turns, windows):

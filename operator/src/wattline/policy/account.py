@@ -3,7 +3,7 @@
 After "Energy Use of AI Inference" (arXiv 2509.20241; papers.md section 3): a turn's share of a window is its
 weighted tokens over those of all. A turn's uncached prompt tokens are spread evenly over [dispatch, first
 byte], its output tokens over [first, last]; a window settles when the turns in it have ended. The draw of a
-GPU that does nothing is a bucket of its own, `idle`; work that the engine's token counters show beyond ours is
+GPU that does nothing is a bucket of its own, `idle`; the share of sequences that the engine runs beyond ours is
 `foreign`.
 """
 
@@ -45,8 +45,8 @@ class Window:
     start_seconds: float
     end_seconds: float
     joules: float
-    foreign_weight: float = 0.0
-    """Weighted tokens that the engine worked on and nobody here asked for."""
+    foreign_ratio: float = 0.0
+    """Share of the engine's sequences that nobody here asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +67,11 @@ class Book:
     idle_joules: float = 0.0
     foreign_joules: float = 0.0
     attributed_joules: float = 0.0
+    settled_until_seconds: float = 0.0
+    """End of the last window that was divided."""
     _open: dict[Hashable, float] = field(default_factory=dict)
     _done: deque[Work] = field(default_factory=deque)
     _windows: deque[Window] = field(default_factory=deque)
-    _settled_until: float = 0.0
 
     @property
     def unsettled_joules(self) -> float:
@@ -99,28 +100,28 @@ class Book:
         while self._windows and self._windows[0].end_seconds <= oldest_open:
             out.append(self._divide(self._windows.popleft()))
         if out:
-            self._done = deque(work for work in self._done if work.last_seconds >= self._settled_until)
+            self._done = deque(work for work in self._done if work.last_seconds >= self.settled_until_seconds)
         return out
 
     def _divide(self, window: Window) -> Settled:
         start, end = window.start_seconds, window.end_seconds
-        self._settled_until = end
+        self.settled_until_seconds = end
         weights: dict[Hashable, float] = {}
         for work in self._done:
             if work.dispatched_seconds < end and work.last_seconds >= start:
                 weight = work.weight(start, end)
                 if weight > 0:
                     weights[work.run] = weights.get(work.run, 0.0) + weight
-        total = sum(weights.values()) + window.foreign_weight
-        if total <= 0:
+        total = sum(weights.values())
+        if total <= 0 and window.foreign_ratio <= 0:
             watts = window.joules / (end - start)
             self.idle_watts = watts if self.idle_watts is None else min(self.idle_watts, watts)
             idle, foreign, runs = window.joules, 0.0, {}
         else:
             idle = min(window.joules, (self.idle_watts or 0.0) * (end - start))
             busy = window.joules - idle
-            runs = {run: busy * weight / total for run, weight in weights.items()}
-            foreign = busy * window.foreign_weight / total
+            foreign = busy * (window.foreign_ratio if total > 0 else 1.0)
+            runs = {run: (busy - foreign) * weight / total for run, weight in weights.items()}
         self.idle_joules += idle
         self.foreign_joules += foreign
         self.attributed_joules += sum(runs.values())
