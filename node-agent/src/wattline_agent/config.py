@@ -1,0 +1,47 @@
+"""What the three processes are started with; standard library only, because the supervisor reads it too."""
+
+import json
+import logging
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Flags of ``wattline-node-agent run``."""
+
+    node: str
+    state: str
+    """Folder that all parts of one box share."""
+    runtime: str
+    """Folder of the locks that keep two agents off one GPU."""
+    gateways: tuple[str, ...] = ()
+    """URLs of the gateways that route to this node."""
+    listen: str = "127.0.0.1:9808"
+    speed: float = 1.0
+    """World seconds to a second."""
+    on_stop: str = "keep"
+    """Whether a stopping agent leaves its settings or puts back what was there."""
+    device: str = "wattline_agent.nvml:NvmlDevice"
+    """Module and class of the vendor's device."""
+
+    def dumps(self) -> str:
+        """Return the flags as one argument of a child process."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def loads(cls, text: str) -> "Config":
+        """Return the flags that ``dumps`` wrote."""
+        raw = json.loads(text)
+        return cls(**raw | {"gateways": tuple(raw["gateways"])})
+
+
+EXIT_REFUSED = 3
+"""A child ends with this when trying again would not help; it has said why."""
+
+EXIT_AGAIN = 75
+"""A child ends with this when only a new process can go on, e.g. under a new driver (sysexits: EX_TEMPFAIL)."""
+
+
+def log_to_stderr() -> None:
+    """Have what the agent says on standard error, one line each, named."""
+    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")

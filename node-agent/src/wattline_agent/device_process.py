@@ -1,0 +1,141 @@
+"""The device process: owns the devices and the record, runs the fast loop, one thread, one call after the other."""
+
+import asyncio
+import importlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from wattline.doors.clock import BootClock, Clock
+from wattline_agent.channel import Channel
+from wattline_agent.config import EXIT_AGAIN, EXIT_REFUSED, Config, log_to_stderr
+from wattline_agent.device import Device, DriverChanged
+from wattline_agent.governor import SAFETY_SECONDS, Governor
+from wattline_agent.hands import Hands
+from wattline_agent.locks import Taken, gpu_path, take
+from wattline_agent.messages import INBOUND, View
+from wattline_agent.record import RecordFile
+from wattline_agent.safety import Bands
+from wattline_agent.view import view
+
+log = logging.getLogger("wattline-node-agent")
+
+VIEW_SECONDS = 1.0
+RESTORE_SECONDS = 10.0
+"""World time in which a stopping agent tries to put everything back; three spaced writes to a GPU need three."""
+
+
+class Stop:
+    """Asked once: finish; asked twice: stop putting back. Never in the middle of a driver call."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.event = asyncio.Event()
+
+    def ask(self) -> None:
+        """Note one more request."""
+        self.asked += 1
+        self.event.set()
+
+
+async def run(
+    governor: Governor, channel: Channel, clock: Clock, stop: Stop, boot_id: str, *, restore: bool
+) -> None:
+    """Run the loop until stopped, then leave the devices as they are or put them back."""
+    due = said_at = clock.now()
+    said: object = None
+    parent = os.getppid()
+    while not stop.asked:
+        now = clock.now()
+        for text in channel.receive():
+            hear(governor, text, now)
+        governor.tick(now)
+        seen = view(governor, boot_id, now)
+        if now - said_at >= VIEW_SECONDS or outcomes(seen) != said:
+            channel.send(seen.model_dump_json(by_alias=True))
+            said_at, said = now, outcomes(seen)
+        if os.getppid() != parent:
+            break
+        due = max(due + SAFETY_SECONDS, clock.now())
+        await clock.sleep_until(due, or_set=stop.event)
+    until = clock.now() + RESTORE_SECONDS
+    while restore and stop.asked < 2 and clock.now() < until and not governor.stop(clock.now()):
+        await clock.sleep_until(clock.now() + SAFETY_SECONDS)
+    channel.send(view(governor, boot_id, clock.now()).model_dump_json(by_alias=True))
+
+
+def hear(governor: Governor, text: str, now: float) -> None:
+    """Take in one packet; one that makes no sense changes nothing."""
+    try:
+        message = INBOUND.validate_json(text)
+    except ValidationError as error:
+        log.warning("a message was not understood: %s", error)
+        return
+    governor.hear(message, now)
+
+
+def outcomes(seen: View) -> object:
+    """Return what is told at once when it changes."""
+    return (
+        seen.state,
+        seen.observed_generation,
+        seen.epoch,
+        tuple(
+            (gpu.status.uuid, gpu.status.outcome, gpu.status.reason.partition(":")[0]) for gpu in seen.gpus
+        ),
+    )
+
+
+def boot_id() -> str:
+    """Return what tells this boot from any other."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def build(config: Config, clock: Clock) -> Governor:
+    """Return the loop's state around the configured device."""
+    module, _, name = config.device.partition(":")
+    make: Callable[[Callable[[], float]], Device] = getattr(importlib.import_module(module), name)
+    record = RecordFile(Path(config.state) / "agents" / config.node / "device.json", boot_id(), config.speed)
+
+    def claim(uuid: str) -> None:
+        take(gpu_path(Path(config.runtime), uuid), f"GPU {uuid}")
+
+    return Governor(Hands(make(clock.now), record, claim), Bands(), clock.now())
+
+
+async def _main(config: Config, end: socket.socket) -> None:
+    clock = BootClock(config.speed)
+    stop = Stop()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.ask)
+    loop.add_signal_handler(signal.SIGINT, lambda: None)  # the supervisor decides what Ctrl-C means
+    governor = build(config, clock)
+    try:
+        await run(governor, Channel(end), clock, stop, boot_id(), restore=config.on_stop == "restore")
+    finally:
+        governor.hands.close()
+
+
+def main() -> int:
+    """Run until stopped; the result says whether another try helps."""
+    log_to_stderr()
+    config = Config.loads(sys.argv[1])
+    try:
+        asyncio.run(_main(config, socket.socket(fileno=int(sys.argv[2]))))
+    except Taken as error:
+        log.warning("%s", error)
+        return EXIT_REFUSED
+    except DriverChanged as error:
+        log.warning("%s; starting again under the new driver", error)
+        return EXIT_AGAIN
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,230 @@
+"""The device process's loop: see, decide, act; five times a second for safety, once a second for watts and clocks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from math import fsum
+
+from wattline.api.powernode import PowerNodeSpec
+from wattline.loops import node
+from wattline_agent.hands import Hands
+from wattline_agent.lease import Fence
+from wattline_agent.messages import LeaseSeen, LoadsSeen, OrderSeen
+from wattline_agent.safety import HARDWARE, Bands, step
+
+SAFETY_SECONDS = 0.2
+DECIDE_SECONDS = 1.0
+LOADS_STALE_SECONDS = 3.0
+"""A gateway silent for so long leaves its replicas unknown."""
+SETTLE_SECONDS = 60.0
+"""Longest wait for the network process to say whether there is an order, before a predecessor's settings go back."""
+
+
+class Mode(StrEnum):
+    """What the loop may do now."""
+
+    WAIT = "WaitingForLease"
+    """Nothing: no order was ever seen to be in force."""
+    OBSERVE = "Observing"
+    ENFORCE = "Enforcing"
+    FAILSAFE = "LeaseEnded"
+    RELEASE = "Releasing"
+    BACK = "PuttingBack"
+    """As nobody orders anything any more, what was changed goes back."""
+    HOLD = "Adopting"
+    """Everything stays as a predecessor left it until we know whether there is an order."""
+
+
+@dataclass(slots=True)
+class Governor:
+    """State of the loop; ``hear`` and ``tick`` are all there is to it."""
+
+    hands: Hands
+    bands: Bands
+    started_at: float
+    order: OrderSeen | None = None
+    """None until the network process has looked for one."""
+    loads: Mapping[node.ReplicaKey, node.ReplicaSeen] = field(default_factory=dict)
+    loads_at: float = float("-inf")
+    witnessed: bool = False
+    """Whether this process saw the lease valid."""
+    kept: node.NodeState = field(default_factory=node.NodeState)
+    decision: node.NodeDecision | None = None
+    decide_at: float = float("-inf")
+    mode: Mode = Mode.HOLD
+    in_force_generation: int = 0
+    overruns: int = 0
+    safety_at: float = float("-inf")
+
+    @property
+    def spec(self) -> PowerNodeSpec | None:
+        """Return the order in hand."""
+        return None if self.order is None else self.order.spec
+
+    # -- hear --------------------------------------------------------------------------------------------------
+
+    def hear(self, message: OrderSeen | LeaseSeen | LoadsSeen, now: float) -> None:
+        """Take in one sighting of the network process."""
+        record = self.hands.record
+        match message:
+            case OrderSeen(spec=None):
+                if self.order is None:  # an order that vanished later stays in force until its lease ends
+                    self.order = message
+            case OrderSeen(uid=uid, generation=generation, spec=PowerNodeSpec(epoch=epoch)):
+                if not record.record.fence.admits(uid, epoch, generation) or message == self.order:
+                    return
+                record.follow(record.record.lease, Fence(uid, epoch, generation))
+                self.order = message
+                self.decide_at = now
+            case LeaseSeen():
+                spec = self.spec
+                if spec is None or spec.lease.name != message.name or message.epoch < spec.epoch:
+                    return
+                lease = record.record.lease.sighted(
+                    message.name, message.renewals, spec.lease.duration_seconds, now
+                )
+                if not record.record.lease.valid(now) and lease.valid(now):
+                    self.decide_at = now
+                record.follow(lease, record.record.fence)
+            case LoadsSeen(replicas=replicas):
+                self.loads_at = now
+                self.loads = {
+                    (load.pool, load.name): node.ReplicaSeen(
+                        resident_tokens=load.resident_tokens,
+                        capacity_tokens=load.capacity_tokens,
+                        slowest_agent_tokens_per_second=load.slowest_agent_tokens_per_second,
+                        running=load.running,
+                        waiting=load.waiting,
+                        prompt_tokens_total=load.prompt_tokens_total,
+                        cached_tokens_total=load.cached_tokens_total,
+                        generation_tokens_total=load.generation_tokens_total,
+                    )
+                    for load in replicas
+                }
+
+    # -- see, decide, act --------------------------------------------------------------------------------------
+
+    def tick(self, now: float) -> None:
+        """Look at the devices, decide if it is time or something tightened, and write what is due."""
+        self.overruns += now - self.safety_at > 2 * SAFETY_SECONDS and self.safety_at > float("-inf")
+        self.safety_at = now
+        self.hands.look(now)
+        tightened = self._feel_heat()
+        mode = self._mode(now)
+        if mode is not self.mode or tightened or now >= self.decide_at:
+            self.decide_at = now + DECIDE_SECONDS
+            self._decide(mode, now)
+        self.mode = mode
+        self._act(now)
+
+    def _feel_heat(self) -> bool:
+        tightened = False
+        for gpu in self.hands.gpus.values():
+            if gpu.reading is None:
+                continue
+            heat = step(self.bands, gpu.heat, gpu.reading)
+            tightened |= heat.clock_ratio < gpu.heat.clock_ratio or heat.emergency > gpu.heat.emergency
+            gpu.hot_hardware = bool(gpu.reading.reasons & HARDWARE)
+            gpu.heat = heat
+        return tightened
+
+    def _mode(self, now: float) -> Mode:
+        spec, records = self.spec, bool(self.hands.record.record.gpus)
+        lease = self.hands.record.record.lease
+        if self.order is None:
+            waited = now - self.started_at >= SETTLE_SECONDS
+            return Mode.BACK if records and waited and not lease.valid(now) else Mode.HOLD
+        if spec is None:
+            return Mode.BACK
+        if spec.release:
+            return Mode.RELEASE
+        if not spec.enforce:
+            return Mode.OBSERVE
+        if lease.valid(now):
+            self.witnessed = True
+            return Mode.ENFORCE
+        if self.witnessed or (records and now - self.started_at < spec.lease.duration_seconds):
+            return Mode.FAILSAFE
+        return Mode.BACK if records else Mode.WAIT
+
+    def _decide(self, mode: Mode, now: float) -> None:
+        spec = self.spec
+        if spec is None:
+            self.decision = None
+            return
+        fresh = now - self.loads_at <= LOADS_STALE_SECONDS
+        seen = node.NodeSeen(
+            at_seconds=now,
+            budget_watts=self.budget_watts(mode),
+            gpus={uuid: self._seen(uuid, now) for uuid in self.ordered()},
+            replicas=self.loads if fresh else {},
+            tighten_only=mode is Mode.FAILSAFE,
+        )
+        self.decision = node.decide(spec, self.kept, seen)
+        self.kept = self.decision.state
+
+    def _seen(self, uuid: str, now: float) -> node.GpuSeen:
+        gpu = self.hands.gpus[uuid]
+        return node.GpuSeen(
+            identity=gpu.identity,
+            reading=gpu.reading,
+            held=gpu.held(now),
+            contested=gpu.contested(now),
+            clock_top_mhz=gpu.heat.clock_top_mhz(gpu.identity.clocks_mhz),
+        )
+
+    def _act(self, now: float) -> None:
+        recorded = tuple(self.hands.record.record.gpus)
+        if self.mode in {Mode.ENFORCE, Mode.FAILSAFE} and self.decision is not None:
+            ordered = self.ordered()
+            targets = {u: t for u, t in self.decision.targets.items() if u in self.hands.gpus}
+            self.hands.act(now, targets, ordered, self.budget_watts(self.mode))
+            self.hands.put_back(now, [uuid for uuid in recorded if uuid not in ordered])
+            if self.mode is Mode.ENFORCE and self._fits():
+                self.acknowledge()
+        elif self.mode in {Mode.OBSERVE, Mode.RELEASE, Mode.BACK} and self.hands.put_back(now, recorded):
+            self.acknowledge()
+
+    def _fits(self) -> bool:
+        """Whether the order in hand is in force and read back: the bounds fit it, or are at the devices' least."""
+        assert self.decision is not None
+        budget = self.budget_watts(self.mode)
+        if self.bound_watts() <= budget + 1e-6:
+            return True
+        return all(
+            (gpu := self.hands.gpus[uuid]).limit_watts is not None
+            and gpu.asked_watts <= self.decision.targets[uuid].limit_watts + 1.0
+            for uuid in self.ordered()
+            if uuid in self.decision.targets
+        )
+
+    def acknowledge(self) -> None:
+        """Note that the order in hand is in force."""
+        if self.order is not None and self.order.spec is not None:
+            self.in_force_generation = self.order.generation
+
+    def stop(self, now: float) -> bool:
+        """Bring the devices nearer to what they were before us; say whether all that can be are there."""
+        self.mode, self.decision = Mode.RELEASE, None
+        self.hands.look(now)
+        self.hands.put_back(now, self.hands.movable(now))
+        return not self.hands.movable(now)
+
+    # -- what others ask ---------------------------------------------------------------------------------------
+
+    def ordered(self) -> tuple[str, ...]:
+        """Return the GPUs of the order that this node has."""
+        spec = self.spec
+        return () if spec is None else tuple(gpu.uuid for gpu in spec.gpus if gpu.uuid in self.hands.gpus)
+
+    def budget_watts(self, mode: Mode) -> float:
+        """Return the tightest budget in force."""
+        spec = self.spec
+        if spec is None:
+            return 0.0
+        return min(spec.budget_watts, spec.failsafe_watts) if mode is Mode.FAILSAFE else spec.budget_watts
+
+    def bound_watts(self) -> float:
+        """Return what the node's GPUs can draw at most, the ordered ones if there is an order."""
+        uuids = self.ordered() or tuple(self.hands.gpus)
+        return fsum(self.hands.gpus[uuid].bound_watts for uuid in uuids)

@@ -1,0 +1,175 @@
+"""One GPU as the agent knows it between two looks: what it reads, what was asked of it, and why it is left alone."""
+
+from dataclasses import dataclass, field
+
+from wattline.api.powernode import Outcome
+from wattline.model.bounds import bound_watts
+from wattline.model.gpu import GpuIdentity, GpuReading
+from wattline_agent.safety import Heat
+
+WRITE_SECONDS = 1.0
+"""A GPU is written once in this time at most, except to tighten in an emergency."""
+AGAIN_SECONDS = 5.0
+"""Ours: wait after a failed write."""
+BLOCKED_SECONDS = 60.0
+"""Ours: wait after a refused one; rights and drivers change rarely."""
+PROBE_SECONDS = 10.0
+"""Ours: wait between two looks for a lost GPU or an absent driver."""
+CONTESTED_SECONDS = 600.0
+"""A GPU that somebody else writes is left alone until this long after the last such write."""
+STALE_SECONDS = 5.0
+"""A reading older than this does not count as one."""
+LIMIT_TOLERANCE_WATTS = 1.0
+"""Devices round a limit."""
+CLOCK_TOLERANCE_MHZ = 15
+"""One step of the clock table."""
+SETTLED_SECONDS = 3.0
+"""A clock change settles in up to a second; later than this a faster clock means that the lock is gone."""
+
+
+@dataclass(slots=True)
+class Gpu:
+    """State of one GPU; changed only by the hands and the governor."""
+
+    identity: GpuIdentity
+    reading: GpuReading | None = None
+    heat: Heat = field(default_factory=Heat)
+    lost: str = ""
+    """Why it does not answer; empty while it does."""
+    requested_watts: float | None = None
+    confirmed_watts: float | None = None
+    """Limit as it was read back after our last write; another one now was set by somebody else."""
+    clock_known: bool = True
+    """Whether the lock is what ``clock_mhz`` says; NVML cannot be asked."""
+    clock_mhz: int | None = None
+    """Lock last asked for; none: the driver's own clock."""
+    clock_at_seconds: float = float("-inf")
+    clock_blocked: str = ""
+    """Why its clock cannot be locked."""
+    limit_last: bool = False
+    """Whether the last write was a limit."""
+    written_at_seconds: float = float("-inf")
+    contested_until: float = float("-inf")
+    foreign: bool = False
+    """Whether somebody else writes it, so that its limit may be another one the next moment."""
+    wait_until: float = float("-inf")
+    """No write before this, after one that failed."""
+    outcome: Outcome = Outcome.NONE
+    reason: str = "NotAsked"
+    hot_hardware: bool = False
+    """Whether the device reports a fault of power or cooling."""
+
+    @property
+    def asked_watts(self) -> float:
+        """Return the limit as anybody last set it; the greatest while nothing can be read."""
+        if self.reading is None:
+            return self.identity.max_watts
+        return self.reading.limit_watts if self.reading.asked_watts is None else self.reading.asked_watts
+
+    @property
+    def limit_watts(self) -> float | None:
+        """Return the limit that bounds the draw; none while it is not known or may change under us."""
+        if self.reading is None or self.foreign:
+            return None
+        return max(self.reading.limit_watts, self.asked_watts)
+
+    @property
+    def bound_watts(self) -> float:
+        """Return the most it can draw as it stands; its maximum where that is not known."""
+        return bound_watts(self.identity.product, self.limit_watts, self.identity.max_watts)
+
+    def contested(self, now: float) -> bool:
+        """Whether somebody else wrote it lately."""
+        return now < self.contested_until
+
+    def held(self, now: float) -> str:
+        """Return why it is left alone now; empty if it may be written."""
+        if self.reading is None:
+            return self.lost or "SensorLost"
+        if self.contested(now) or now < self.wait_until:
+            return self.reason
+        return ""
+
+    def rested(self, now: float, seconds: float) -> bool:
+        """Whether the last write is long enough ago."""
+        return now - self.written_at_seconds >= seconds
+
+    def clock_differs(self, mhz: int | None) -> bool:
+        """Whether asking for this clock would change anything."""
+        if self.clock_blocked or not self.identity.clocks_mhz:
+            return False
+        return not self.clock_known or self.clock_mhz != mhz
+
+    def saw(self, reading: GpuReading, now: float) -> str:
+        """Take a reading in; return why a setting of ours is no longer what it was, if that is so."""
+        before, self.reading, self.lost = self.reading, reading, ""
+        drift = ""
+        reloaded = before is not None and reading.energy_joules < before.energy_joules
+        unkept = before is not None and before.persistence and not reading.persistence
+        moved = (
+            self.confirmed_watts is not None
+            and abs(self.asked_watts - self.confirmed_watts) > LIMIT_TOLERANCE_WATTS
+        )
+        if reloaded or (unkept and moved):
+            drift = "driver_reload" if reloaded else "persistence"
+            self.confirmed_watts = None
+            self.clock_known, self.clock_mhz = (
+                True,
+                None,
+            )  # a driver that was loaded again has forgotten the lock
+        elif moved:
+            drift = "external"
+            self.confirmed_watts = self.asked_watts
+            self.contested_until, self.foreign = now + CONTESTED_SECONDS, True
+            self.outcome = Outcome.BLOCKED
+            self.reason = f"Contested: another writer set {self.asked_watts:.0f} W"
+        elif self._unlocked(reading, now):
+            drift, self.clock_known = "clock", False
+        if self.foreign and not self.contested(now):
+            self.foreign = False
+            self.outcome, self.reason = Outcome.NONE, "NotAsked"
+        return drift
+
+    def _unlocked(self, reading: GpuReading, now: float) -> bool:
+        return (
+            self.clock_known
+            and self.clock_mhz is not None
+            and now - self.clock_at_seconds > SETTLED_SECONDS
+            and reading.clock_mhz > self.clock_mhz + CLOCK_TOLERANCE_MHZ
+        )
+
+    def lose(self, why: str) -> None:
+        """Quarantine: nothing is known any more but what it was and what it is."""
+        self.reading, self.lost = None, why
+        self.confirmed_watts = None
+        self.outcome, self.reason = Outcome.ERROR, why
+
+    def found(self, identity: GpuIdentity) -> None:
+        """Have it back; after a reset its settings may be gone, so the lock is asked for anew."""
+        self.identity, self.lost = identity, ""
+        self.clock_known = self.clock_mhz is None
+        self.outcome, self.reason = Outcome.NONE, "NotAsked"
+
+    def failed(self, why: str, now: float, stale_seconds: float) -> None:
+        """Take note of a reading that failed; the last one holds for a while."""
+        if self.reading is None or now - self.reading.at_seconds > stale_seconds:
+            self.reading = None
+            self.outcome, self.reason = Outcome.ERROR, f"SensorLost: {why}"
+
+    def wrote(self, now: float) -> None:
+        """Note a write as it is made."""
+        self.written_at_seconds = now
+
+    def hold(self, outcome: Outcome, reason: str, until: float) -> None:
+        """Leave it alone for a while, and say why."""
+        self.outcome, self.reason, self.wait_until = outcome, reason, until
+
+    def applied(self) -> None:
+        """Note that what was asked is so."""
+        self.outcome, self.reason = Outcome.APPLIED, "AsAsked"
+
+    def released(self) -> None:
+        """Forget what was asked; everything is as it was before us."""
+        self.requested_watts = self.confirmed_watts = None
+        self.clock_known, self.clock_mhz = True, None
+        self.outcome, self.reason = Outcome.NONE, "Released"

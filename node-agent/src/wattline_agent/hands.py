@@ -1,0 +1,315 @@
+"""The hands on the devices: the only module that writes to one, and what it must know for that.
+
+Before the first write to a GPU its previous values are on disk; after each write it is read back; nothing is written
+that is already so; a GPU is written once a second at most, except to tighten when the node is above its budget or a
+device is about to overheat.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from math import fsum
+
+from wattline.api.powernode import Outcome
+from wattline.loops import moves
+from wattline.loops.node import GpuTarget
+from wattline.model.errors import GpuBlocked, GpuError, GpuLost
+from wattline_agent.device import Device, DriverAway, DriverChanged
+from wattline_agent.gpu import (
+    AGAIN_SECONDS,
+    BLOCKED_SECONDS,
+    LIMIT_TOLERANCE_WATTS,
+    PROBE_SECONDS,
+    STALE_SECONDS,
+    WRITE_SECONDS,
+    Gpu,
+)
+from wattline_agent.record import Previous, RecordFile
+
+
+class Hands:
+    """All GPUs of the node, read and written by one thread."""
+
+    def __init__(self, device: Device, record: RecordFile, claim: Callable[[str], None]) -> None:
+        self._device = device
+        self._claim = claim
+        self._probe_at = float("-inf")
+        self.record = record
+        self.gpus: dict[str, Gpu] = {}
+        self.away = "DriverAway: not asked yet"
+        """Why no GPU can be reached at all; empty while the driver answers."""
+        self.actuations: Counter[tuple[str, str, str]] = Counter()
+        """How often what was written: actuator, direction, result."""
+        self.drifts: Counter[str] = Counter()
+        """How often a setting of ours was found changed, by cause."""
+        self.failures: Counter[str] = Counter()
+        """How often a reading failed, by reason."""
+        self.reopened = 0
+
+    # -- see ---------------------------------------------------------------------------------------------------
+
+    def look(self, now: float) -> None:
+        """Read every GPU, and look for the driver or for lost GPUs again when it is time."""
+        lost = any(gpu.lost for gpu in self.gpus.values())
+        if (self.away or lost) and now >= self._probe_at:
+            self._probe_at = now + PROBE_SECONDS
+            self._open()
+        if self.away:
+            return
+        for gpu in self.gpus.values():
+            if not gpu.lost:
+                self._read(gpu, now)
+
+    def _open(self) -> None:
+        try:
+            found = self._device.open()
+        except DriverChanged:
+            raise
+        except GpuError as error:
+            self._leave(str(error))
+            return
+        self.reopened += bool(self.gpus)
+        self.away = ""
+        for identity in found:
+            self._claim(identity.uuid)
+            if identity.uuid not in self.gpus:
+                gpu = self.gpus[identity.uuid] = Gpu(identity)
+                was = self.record.record.gpus.get(identity.uuid)
+                gpu.clock_known = was is None or not was.clock_touched
+            elif self.gpus[identity.uuid].lost:
+                self.gpus[identity.uuid].found(identity)
+        present = {identity.uuid for identity in found}
+        for uuid, gpu in self.gpus.items():
+            if uuid not in present:
+                gpu.lose("GpuLost: the driver does not show it")
+
+    def _leave(self, why: str) -> None:
+        self.away = why
+        for gpu in self.gpus.values():
+            gpu.lose(why)
+
+    def _read(self, gpu: Gpu, now: float) -> None:
+        try:
+            reading = self._device.read(gpu.identity.uuid)
+        except DriverChanged:
+            raise
+        except DriverAway as error:
+            self._leave(str(error))
+        except GpuLost as error:
+            self.failures["GpuLost"] += 1
+            self._probe_at = max(self._probe_at, now + PROBE_SECONDS)
+            gpu.lose(str(error))
+        except GpuError as error:
+            self.failures[_word(error)] += 1
+            gpu.failed(str(error), now, STALE_SECONDS)
+        else:
+            drift = gpu.saw(reading, now)
+            if drift:
+                self.drifts[drift] += 1
+
+    # -- act ---------------------------------------------------------------------------------------------------
+
+    def act(
+        self, now: float, targets: Mapping[str, GpuTarget], ordered: Iterable[str], budget_watts: float
+    ) -> None:
+        """Bring the GPUs nearer to their targets: tightening first, read back, then clocks, then raises."""
+        ready = {uuid for uuid in targets if self._ready(self.gpus[uuid], now)}
+        limits = {
+            uuid: self.gpus[uuid].identity.min_watts if self.gpus[uuid].heat.emergency else target.limit_watts
+            for uuid, target in targets.items()
+            if uuid in ready
+        }
+        known = [uuid for uuid in ordered if uuid in self.gpus]
+        above = fsum(standing.bound_watts for standing in self._standing(known).values()) > budget_watts
+        for uuid, watts in moves.lower(self._standing(known), limits, budget_watts).items():
+            gpu = self.gpus[uuid]
+            urgent = above or gpu.heat.emergency
+            if urgent or (gpu.rested(now, WRITE_SECONDS) and not self._clock_first(gpu, targets[uuid])):
+                self._set_limit(gpu, watts, now)
+        for uuid in sorted(ready):
+            gpu, wanted = self.gpus[uuid], self._clock_wanted(self.gpus[uuid], targets[uuid])
+            slower = wanted is not None and (gpu.clock_mhz is None or wanted < gpu.clock_mhz)
+            if gpu.clock_differs(wanted) and (
+                gpu.rested(now, WRITE_SECONDS) or (gpu.heat.emergency and slower)
+            ):
+                self._set_clock(gpu, wanted, now)
+        for uuid, watts in moves.higher(self._standing(known), limits, budget_watts).items():
+            if self.gpus[uuid].rested(now, WRITE_SECONDS):
+                self._set_limit(self.gpus[uuid], watts, now)
+        for uuid in ready:
+            gpu = self.gpus[uuid]
+            if gpu.reading is not None and not gpu.held(now) and not self._waits(gpu, targets[uuid]):
+                gpu.applied()
+
+    def put_back(self, now: float, uuids: Iterable[str]) -> bool:
+        """Bring these GPUs nearer to what they were before us; say whether all are there."""
+        done = True
+        for uuid in tuple(uuids):
+            was = self.record.record.gpus.get(uuid)
+            gpu = self.gpus.get(uuid)
+            if was is None:
+                continue
+            if gpu is None or not self._back(gpu, was, now):
+                done = False
+        return done
+
+    def _back(self, gpu: Gpu, was: Previous, now: float) -> bool:
+        reading = gpu.reading
+        if reading is None or gpu.contested(now) or self.record.unreadable:
+            return False
+        limit = min(max(was.limit_watts, gpu.identity.min_watts), gpu.identity.max_watts)
+        if not gpu.rested(now, WRITE_SECONDS) or now < gpu.wait_until:
+            return False
+        if was.clock_touched and gpu.clock_differs(None):
+            self._set_clock(gpu, None, now)
+        elif abs(gpu.asked_watts - limit) > LIMIT_TOLERANCE_WATTS:
+            self._set_limit(gpu, limit, now)
+        elif reading.persistence and not was.persistence:
+            self._set_persistence(gpu, on=False, now=now)
+        else:
+            self.record.forget(gpu.identity.uuid)
+            gpu.released()
+            return True
+        return False
+
+    def movable(self, now: float) -> tuple[str, ...]:
+        """Return the GPUs we changed that answer and that nobody else writes."""
+        return tuple(
+            uuid
+            for uuid in self.record.record.gpus
+            if uuid in self.gpus
+            and self.gpus[uuid].reading is not None
+            and not self.gpus[uuid].contested(now)
+        )
+
+    def close(self) -> None:
+        """Let go of the driver."""
+        self._device.close()
+
+    # -- one write each ----------------------------------------------------------------------------------------
+
+    def _ready(self, gpu: Gpu, now: float) -> bool:
+        """Whether a GPU may be written: it answers, is ours, is on record and keeps its settings."""
+        if gpu.reading is None or gpu.held(now):
+            return False
+        if self.record.unreadable:
+            gpu.hold(Outcome.ERROR, f"StateFileUnreadable: {self.record.unreadable}", now + AGAIN_SECONDS)
+            return False
+        uuid = gpu.identity.uuid
+        if uuid not in self.record.record.gpus:
+            try:
+                self.record.remember(uuid, Previous(gpu.asked_watts, gpu.reading.persistence))
+            except OSError as error:
+                gpu.hold(
+                    Outcome.ERROR, f"NoRecord: previous values cannot be saved: {error}", now + AGAIN_SECONDS
+                )
+                return False
+        if not gpu.reading.persistence:
+            if gpu.rested(now, WRITE_SECONDS):
+                self._set_persistence(gpu, on=True, now=now)
+            return False
+        return True
+
+    def _set_persistence(self, gpu: Gpu, *, on: bool, now: float) -> None:
+        try:
+            gpu.wrote(now)
+            self._device.set_persistence(gpu.identity.uuid, on=on)
+        except GpuBlocked as error:
+            self.actuations["persistence", "on" if on else "off", Outcome.BLOCKED] += 1
+            gpu.hold(Outcome.BLOCKED, f"Persistence: {error}", now + BLOCKED_SECONDS)
+            return
+        except GpuError as error:
+            self._failed(gpu, error, now, "persistence", "on" if on else "off")
+            return
+        self._read(gpu, now)
+        kept = gpu.reading is not None and gpu.reading.persistence is on
+        self.actuations["persistence", "on" if on else "off", Outcome.APPLIED if kept else Outcome.ERROR] += 1
+        if not kept:
+            gpu.hold(Outcome.BLOCKED, "Persistence: the driver does not keep the mode", now + BLOCKED_SECONDS)
+
+    def _set_limit(self, gpu: Gpu, watts: float, now: float) -> None:
+        direction = "down" if watts < gpu.asked_watts else "up"
+        gpu.wrote(now)
+        gpu.limit_last = True
+        gpu.requested_watts = watts
+        gpu.confirmed_watts = None
+        try:
+            self._device.set_limit(gpu.identity.uuid, watts)
+        except GpuError as error:
+            self._failed(gpu, error, now, "limit", direction)
+            return
+        self._read(gpu, now)
+        if gpu.reading is None:
+            return
+        gpu.confirmed_watts = gpu.asked_watts
+        if abs(gpu.asked_watts - watts) > LIMIT_TOLERANCE_WATTS:
+            self.actuations["limit", direction, Outcome.ERROR] += 1
+            gpu.hold(
+                Outcome.ERROR,
+                f"ReadBackMismatch: asked for {watts:.0f} W, reads {gpu.asked_watts:.0f} W",
+                now + AGAIN_SECONDS,
+            )
+            return
+        self.actuations["limit", direction, Outcome.APPLIED] += 1
+        gpu.applied()
+
+    def _set_clock(self, gpu: Gpu, mhz: int | None, now: float) -> None:
+        uuid = gpu.identity.uuid
+        direction = "up" if mhz is None or (gpu.clock_mhz is not None and mhz > gpu.clock_mhz) else "down"
+        was = self.record.record.gpus[uuid]
+        if mhz is not None and not was.clock_touched:
+            try:
+                self.record.remember(uuid, replace(was, clock_touched=True))
+            except OSError as error:
+                gpu.hold(Outcome.ERROR, f"NoRecord: the lock cannot be noted: {error}", now + AGAIN_SECONDS)
+                return
+        gpu.wrote(now)
+        gpu.limit_last = False
+        gpu.clock_known = False
+        try:
+            self._device.lock_clock(uuid, mhz)
+        except GpuBlocked as error:
+            self.actuations["clock", direction, Outcome.BLOCKED] += 1
+            gpu.clock_blocked = str(error)
+            return
+        except GpuError as error:
+            self._failed(gpu, error, now, "clock", direction)
+            return
+        gpu.clock_known, gpu.clock_mhz, gpu.clock_at_seconds, gpu.clock_blocked = True, mhz, now, ""
+        self.actuations["clock", direction, Outcome.APPLIED] += 1
+        gpu.applied()
+
+    def _failed(self, gpu: Gpu, error: GpuError, now: float, actuator: str, direction: str) -> None:
+        if isinstance(error, DriverChanged):
+            raise error
+        blocked = isinstance(error, GpuBlocked)
+        outcome = Outcome.BLOCKED if blocked else Outcome.ERROR
+        self.actuations[actuator, direction, outcome] += 1
+        if isinstance(error, DriverAway):
+            self._leave(str(error))
+        elif isinstance(error, GpuLost):
+            gpu.lose(str(error))
+        else:
+            gpu.hold(outcome, str(error), now + (BLOCKED_SECONDS if blocked else AGAIN_SECONDS))
+
+    def _standing(self, uuids: Iterable[str]) -> dict[str, moves.Standing]:
+        return {uuid: moves.Standing(self.gpus[uuid].identity, self.gpus[uuid].limit_watts) for uuid in uuids}
+
+    def _waits(self, gpu: Gpu, target: GpuTarget) -> bool:
+        """Whether something is still to be tightened or locked."""
+        tighter = gpu.asked_watts - target.limit_watts >= moves.STEP_WATTS
+        return tighter or gpu.clock_differs(self._clock_wanted(gpu, target))
+
+    def _clock_wanted(self, gpu: Gpu, target: GpuTarget) -> int | None:
+        heat_mhz = gpu.heat.clock_top_mhz(gpu.identity.clocks_mhz)
+        if heat_mhz is None:
+            return target.clock_mhz
+        return heat_mhz if target.clock_mhz is None else min(heat_mhz, target.clock_mhz)
+
+    def _clock_first(self, gpu: Gpu, target: GpuTarget) -> bool:
+        """Whether a waiting clock goes before the next limit, so that neither starves the other."""
+        return gpu.limit_last and gpu.clock_differs(self._clock_wanted(gpu, target))
+
+
+def _word(error: GpuError) -> str:
+    return str(error).partition(":")[0]

@@ -1,0 +1,96 @@
+"""What the device process and the network process say to each other; both may miss any of it."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from wattline.api.base import Spec
+from wattline.api.powernode import GpuStatus, NodeState, PowerNodeSpec
+from wattline.model.wire import GpuSample
+
+
+class OrderSeen(Spec):
+    """The node's order as it stands now; ``spec`` is none when there is none."""
+
+    kind: Literal["order"] = "order"
+    uid: str = ""
+    generation: int = 0
+    spec: PowerNodeSpec | None = None
+
+
+class LeaseSeen(Spec):
+    """One look at the lease."""
+
+    kind: Literal["lease"] = "lease"
+    name: str
+    renewals: int
+    epoch: int = 0
+
+
+class ReplicaLoadSeen(Spec):
+    """What gateways and engine say of one replica; none of what is not known."""
+
+    pool: str
+    name: str
+    resident_tokens: int | None = None
+    capacity_tokens: int | None = None
+    slowest_agent_tokens_per_second: float | None = None
+    running: int = 0
+    waiting: int = 0
+    prompt_tokens_total: float = 0.0
+    cached_tokens_total: float = 0.0
+    generation_tokens_total: float = 0.0
+
+
+class LoadsSeen(Spec):
+    """All replicas of the node as they are now."""
+
+    kind: Literal["loads"] = "loads"
+    replicas: tuple[ReplicaLoadSeen, ...] = ()
+
+
+Inbound = Annotated[OrderSeen | LeaseSeen | LoadsSeen, Field(discriminator="kind")]
+INBOUND: TypeAdapter[OrderSeen | LeaseSeen | LoadsSeen] = TypeAdapter(Inbound)
+"""To the device process."""
+
+
+class Count(Spec):
+    """One counter with its label values."""
+
+    name: str
+    labels: tuple[str, ...] = ()
+    value: float
+
+
+class GpuLine(Spec):
+    """One GPU in a view."""
+
+    status: GpuStatus
+    sample: GpuSample | None
+    """None while it does not answer."""
+    instant_watts: float | None = None
+    clock_asked_mhz: int | None = None
+    """Lock in force; none: the driver's own clock."""
+    clock_max_mhz: int | None = None
+    clock_reason: str = ""
+    """Why the clock is what it is."""
+    thermal_band: str = "release"
+    thermal_clock_ratio: float = 1.0
+
+
+class View(Spec):
+    """Everything the device process knows, once a second and whenever an outcome changes."""
+
+    at_seconds: float
+    boot_id: str
+    state: NodeState
+    reason: str = ""
+    observed_generation: int = 0
+    epoch: int = 0
+    budget_watts: float | None = None
+    """The tightest budget in force; none while nothing is enforced."""
+    bound_watts: float = 0.0
+    demand_watts: float = 0.0
+    lease_remaining_seconds: float = 0.0
+    gpus: tuple[GpuLine, ...] = ()
+    counts: tuple[Count, ...] = ()

@@ -1,0 +1,73 @@
+"""The node's status: which object a view becomes, and when it is worth writing."""
+
+from typing import Any
+
+from wattline.api.base import GROUP, VERSION, Metadata, Spec
+from wattline.api.powernode import NodeState, PowerNodeStatus
+from wattline_agent.messages import View
+
+HEARTBEAT_SECONDS = 60.0
+"""At most this often when no outcome changed."""
+DEMAND_SECONDS = 10.0
+DEMAND_RATIO = 0.1
+"""Ours: a demand that moved by a tenth is told after ten seconds, because balance shares watts by it every 15."""
+STALE_SECONDS = 10.0
+"""A device process silent for so long may hang in a driver call: readings are stale, the state degraded."""
+
+
+class StatusFile(Spec):
+    """A PowerNode with the status alone, as its agent writes it."""
+
+    api_version: str = f"{GROUP}/{VERSION}"
+    kind: str = "PowerNode"
+    metadata: Metadata
+    status: PowerNodeStatus
+
+
+def status(seen: View, address: str, now: float) -> PowerNodeStatus:
+    """Return the status that a view is."""
+    stale = now - seen.at_seconds > STALE_SECONDS
+    return PowerNodeStatus(
+        observed_generation=seen.observed_generation,
+        epoch=seen.epoch,
+        boot_id=seen.boot_id,
+        address=address,
+        state=NodeState.DEGRADED if stale else seen.state,
+        bound_watts=seen.bound_watts,
+        demand_watts=seen.demand_watts,
+        gpus=tuple(gpu.status for gpu in seen.gpus),
+    )
+
+
+class Due:
+    """Says when a status is to be written."""
+
+    def __init__(self) -> None:
+        self._last: PowerNodeStatus | None = None
+        self._at = float("-inf")
+
+    def now(self, fresh: PowerNodeStatus, now: float) -> bool:
+        """Whether to write this one: at once when an outcome changed, else rarely."""
+        if self._last is None or _outcomes(fresh) != _outcomes(self._last):
+            return True
+        moved = abs(fresh.demand_watts - self._last.demand_watts) > DEMAND_RATIO * max(
+            fresh.demand_watts, self._last.demand_watts
+        )
+        return now - self._at >= (DEMAND_SECONDS if moved else HEARTBEAT_SECONDS)
+
+    def wrote(self, written: PowerNodeStatus, now: float) -> None:
+        """Note what stands there now."""
+        self._last, self._at = written, now
+
+
+def _outcomes(status: PowerNodeStatus) -> Any:
+    return (
+        status.observed_generation,
+        status.epoch,
+        status.boot_id,
+        status.address,
+        status.state,
+        tuple(
+            (gpu.uuid, gpu.outcome, gpu.reason.partition(":")[0], gpu.previous_watts) for gpu in status.gpus
+        ),
+    )

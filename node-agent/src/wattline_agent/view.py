@@ -1,0 +1,131 @@
+"""What the device process tells: the whole of it, as one value."""
+
+from math import isfinite
+
+from wattline.api.powernode import GpuStatus, NodeState, Outcome
+from wattline.loops.moves import STEP_WATTS
+from wattline.model.wire import GpuSample
+from wattline_agent.governor import Governor, Mode
+from wattline_agent.gpu import Gpu
+from wattline_agent.messages import Count, GpuLine, View
+
+STATES = {
+    Mode.WAIT: NodeState.OBSERVING,
+    Mode.OBSERVE: NodeState.OBSERVING,
+    Mode.ENFORCE: NodeState.ENFORCING,
+    Mode.FAILSAFE: NodeState.FAILSAFE,
+    Mode.RELEASE: NodeState.RELEASED,
+    Mode.BACK: NodeState.OBSERVING,
+    Mode.HOLD: NodeState.OBSERVING,
+}
+
+
+def view(governor: Governor, boot_id: str, now: float) -> View:
+    """Return everything the governor knows."""
+    hands, spec = governor.hands, governor.spec
+    state, reason = _state(governor)
+    decision = governor.decision
+    enforcing = governor.mode in {Mode.ENFORCE, Mode.FAILSAFE}
+    return View(
+        at_seconds=now,
+        boot_id=boot_id,
+        state=state,
+        reason=reason,
+        observed_generation=governor.in_force_generation,
+        epoch=0 if spec is None else spec.epoch,
+        budget_watts=governor.budget_watts(governor.mode) if enforcing else None,
+        bound_watts=governor.bound_watts(),
+        demand_watts=0.0
+        if decision is None or not isfinite(decision.demand_watts)
+        else decision.demand_watts,
+        lease_remaining_seconds=hands.record.record.lease.remaining_seconds(now),
+        gpus=tuple(_line(gpu, governor) for gpu in hands.gpus.values()),
+        counts=_counts(governor),
+    )
+
+
+def _state(governor: Governor) -> tuple[NodeState, str]:
+    hands = governor.hands
+    if hands.away:
+        return NodeState.WAITING_FOR_DRIVER, hands.away
+    if hands.record.unreadable:
+        return NodeState.DEGRADED, f"StateFileUnreadable: {hands.record.unreadable}"
+    lost = [gpu.identity.uuid for gpu in hands.gpus.values() if gpu.reading is None]
+    if lost:
+        return NodeState.DEGRADED, f"GpuLost: {', '.join(lost)}"
+    if governor.mode is Mode.RELEASE and hands.record.record.gpus:
+        return NodeState.ENFORCING, "Releasing"
+    return STATES[governor.mode], governor.mode.value
+
+
+def _line(gpu: Gpu, governor: Governor) -> GpuLine:
+    reading, identity = gpu.reading, gpu.identity
+    was = governor.hands.record.record.gpus.get(identity.uuid)
+    decision = governor.decision
+    target = None if decision is None else decision.targets.get(identity.uuid)
+    outcome, reason = _outcome(gpu, governor)
+    return GpuLine(
+        status=GpuStatus(
+            uuid=identity.uuid,
+            product=identity.product,
+            min_watts=identity.min_watts,
+            max_watts=identity.max_watts,
+            default_watts=identity.default_watts,
+            previous_watts=None if was is None else was.limit_watts,
+            requested_watts=gpu.requested_watts,
+            enforced_watts=None if reading is None else reading.limit_watts,
+            bound_watts=gpu.bound_watts,
+            outcome=outcome,
+            reason=reason,
+            read_at_seconds=None if reading is None else reading.at_seconds,
+        ),
+        sample=None
+        if reading is None
+        else GpuSample(
+            uuid=identity.uuid,
+            product=identity.product,
+            energy_joules=reading.energy_joules,
+            watts=reading.watts,
+            limit_watts=reading.limit_watts,
+            clock_mhz=reading.clock_mhz,
+            celsius=reading.celsius,
+            margin_celsius=reading.margin_celsius,
+            event_reasons=reading.reasons.words(),
+        ),
+        instant_watts=None if reading is None else reading.instant_watts,
+        clock_asked_mhz=gpu.clock_mhz,
+        clock_max_mhz=identity.clocks_mhz[-1] if identity.clocks_mhz else None,
+        clock_reason=f"{target.clock_why}: {target.detail}" if target is not None else "",
+        thermal_band=gpu.heat.band,
+        thermal_clock_ratio=gpu.heat.clock_ratio,
+    )
+
+
+def _outcome(gpu: Gpu, governor: Governor) -> tuple[Outcome, str]:
+    """Return what became of the last thing asked, and why, one word first."""
+    if gpu.outcome in {Outcome.BLOCKED, Outcome.ERROR}:
+        return gpu.outcome, gpu.reason
+    if governor.mode not in {Mode.ENFORCE, Mode.FAILSAFE}:
+        return Outcome.NONE, governor.mode.value
+    decision = governor.decision
+    target = None if decision is None else decision.targets.get(gpu.identity.uuid)
+    if target is None:
+        return Outcome.NONE, "NotOrdered"
+    if gpu.clock_blocked:
+        return Outcome.BLOCKED, f"Clock{gpu.clock_blocked}"
+    if gpu.asked_watts - target.limit_watts >= STEP_WATTS and not gpu.heat.emergency:
+        return Outcome.NONE, f"Pending: to be lowered to {target.limit_watts:.0f} W"
+    why = "Emergency: about to overheat" if gpu.heat.emergency else f"{target.limit_why}: {target.detail}"
+    return Outcome.APPLIED, why
+
+
+def _counts(governor: Governor) -> tuple[Count, ...]:
+    hands = governor.hands
+    return (
+        *(Count(name="actuations", labels=key, value=n) for key, n in sorted(hands.actuations.items())),
+        *(Count(name="limit_drift", labels=(key,), value=n) for key, n in sorted(hands.drifts.items())),
+        *(Count(name="sensor_failures", labels=(key,), value=n) for key, n in sorted(hands.failures.items())),
+        Count(name="nvml_reinit", value=hands.reopened),
+        Count(name="state_file_errors", value=hands.record.errors),
+        Count(name="control_loop_overruns", value=governor.overruns),
+    )
