@@ -4,6 +4,9 @@
 
 #include "layout.h"
 
+#define LOAD(place) __atomic_load_n(&(place), __ATOMIC_ACQUIRE)
+#define STORE(place, value) __atomic_store_n(&(place), (value), __ATOMIC_RELEASE)
+
 typedef unsigned nvmlReturn_t;
 typedef struct nvmlDevice *nvmlDevice_t; /* a number, never followed */
 
@@ -44,6 +47,9 @@ nvmlReturn_t enter_gpu(struct call *call, uint32_t id, nvmlDevice_t device);
 
 /* Make the handle of GPU `index` for this session. */
 nvmlReturn_t handle(struct call *call, uint32_t index, nvmlDevice_t *device);
+
+/* Let the fault that a test has put at this point of the call happen; return its code. */
+nvmlReturn_t strike(struct call *call, uint32_t point);
 
 /* End a call that only reads: strike late faults, note it, return what the caller sees. */
 nvmlReturn_t leave(struct call *call, nvmlReturn_t code);

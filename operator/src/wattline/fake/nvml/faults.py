@@ -125,9 +125,10 @@ class Faults:
     def _default(self, gpu: int) -> None:
         one = self._node.gpus[gpu]
         old, new = one.settings.limit_mw, one.identity.default_mw
+        self._mapping.record(Call.DRIVER_RELOAD, gpu, old=old, new=new, at_ns=self._now_ns())
         one.settings.lock, one.settings.limit_mw, one.settings.persistence = 0, new, 0
         one.energy_base_mj = one.physics[one.published % 2].energy_mj
-        self._mapping.record(Call.DRIVER_RELOAD, gpu, old=old, new=new, at_ns=self._now_ns())
+        self._node.changes += 1
 
     def _fault(self, call: Call, gpu: int | None) -> Any:
         faults = self._node.faults if gpu is None else self._node.gpus[gpu].faults

@@ -1,5 +1,6 @@
 """The fake driver library: compiled from the packaged C source where it is needed, never installed."""
 
+import os
 import shlex
 import subprocess
 from importlib import resources
@@ -9,7 +10,17 @@ LIBRARY_NAME = "libnvidia-ml.so.1"
 MAPPING_VARIABLE = "WATTLINE_FAKE_NVML"
 """Names the file of the node's GPUs to the library; without it there is no driver."""
 
-SOURCES = ("core.c", "nvml.c")
+SOURCES = (
+    "answers.c",
+    "driver.c",
+    "nvml_clocks.c",
+    "nvml_fields.c",
+    "nvml_heat.c",
+    "nvml_power.c",
+    "nvml_state.c",
+    "nvml_system.c",
+    "session.c",
+)
 FLAGS = (
     "-std=c11",
     "-O2",
@@ -35,7 +46,7 @@ def build(folder: Path, cc: str = "cc", *, extra_flags: tuple[str, ...] = ()) ->
     """
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / LIBRARY_NAME
-    part = folder / f"{LIBRARY_NAME}.part"
+    part = folder / f"{LIBRARY_NAME}.{os.getpid()}.part"  # several nodes of one box may build at once
     with resources.as_file(resources.files(__package__)) as source:
         files = [str(source / name) for name in SOURCES]
         command = [*shlex.split(cc), *FLAGS, *extra_flags, *files, "-o", str(part)]

@@ -1,36 +1,19 @@
-/* The shared file behind the fake driver: layout.py says who owns which bytes. */
+/* The driver behind the calls: its lock, its record, the faults put upon it, and what the world publishes.
+ * layout.py says who owns which bytes. */
 #define _GNU_SOURCE
 #include "core.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 _Static_assert(sizeof(pthread_mutex_t) <= sizeof(((struct node *)0)->lock), "the lock has room for a mutex");
 _Static_assert(sizeof(struct physics) % sizeof(uint64_t) == 0, "publications are whole words");
 
-#define LOAD(place) __atomic_load_n(&(place), __ATOMIC_ACQUIRE)
-#define STORE(place, value) __atomic_store_n(&(place), (value), __ATOMIC_RELEASE)
-
 enum { PUBLICATION_TRIES = 10000 };
-
-/* Of this process. A mapping stays when it is replaced: a call in another thread may still read it. */
-static struct {
-    pthread_mutex_t guard;
-    struct node *node;
-    dev_t device;
-    ino_t inode;
-    unsigned users;
-    uint32_t number; /* part of every handle, so that handles end with their session */
-    uint32_t epochs[GPUS_MAX];
-} session = {.guard = PTHREAD_MUTEX_INITIALIZER};
 
 static int64_t boot_ns(void) {
     struct timespec now;
@@ -43,8 +26,6 @@ static void pause_ms(long ms) {
     while (nanosleep(&left, &left) == -1 && errno == EINTR) {
     }
 }
-
-/* --- the lock ------------------------------------------------------------------------------- */
 
 static void *setting(struct gpu *gpu, uint32_t id) {
     switch (id) {
@@ -106,8 +87,6 @@ static void unlock(struct node *node) {
     pthread_mutex_unlock((pthread_mutex_t *)node->lock);
 }
 
-/* --- faults and the journal ----------------------------------------------------------------- */
-
 static int take(struct fault *fault) {
     uint32_t times = LOAD(fault->times);
     while (times != 0 && times != FOR_EVER) {
@@ -117,8 +96,7 @@ static int take(struct fault *fault) {
     return times != 0;
 }
 
-/* Let the fault that a test has put at this point of the call happen; return its code. */
-static nvmlReturn_t strike(struct call *call, uint32_t point) {
+nvmlReturn_t strike(struct call *call, uint32_t point) {
     struct fault *fault = call->gpu == NULL ? &call->node->faults[call->id] : &call->gpu->faults[call->id];
     if (LOAD(fault->times) == 0 || LOAD(fault->point) != point || !take(fault))
         return NVML_SUCCESS;
@@ -211,111 +189,4 @@ nvmlReturn_t physics(const struct call *call, struct physics *out) {
         }
     }
     return NVML_ERROR_TIMEOUT;
-}
-
-/* --- sessions and handles ------------------------------------------------------------------- */
-
-static nvmlReturn_t attach(void) {
-    const char *path = getenv("WATTLINE_FAKE_NVML");
-    if (path == NULL)
-        return NVML_ERROR_DRIVER_NOT_LOADED;
-    int file = open(path, O_RDWR | O_CLOEXEC);
-    if (file == -1)
-        return errno == EACCES ? NVML_ERROR_NO_PERMISSION : NVML_ERROR_DRIVER_NOT_LOADED;
-    struct stat status;
-    nvmlReturn_t code = NVML_SUCCESS;
-    if (fstat(file, &status) == -1) {
-        code = NVML_ERROR_UNKNOWN;
-    } else if (session.node == NULL || session.device != status.st_dev || session.inode != status.st_ino) {
-        if ((size_t)status.st_size != sizeof(struct node)) {
-            code = NVML_ERROR_LIB_RM_VERSION_MISMATCH;
-        } else {
-            void *bytes = mmap(NULL, sizeof(struct node), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-            if (bytes == MAP_FAILED) {
-                code = NVML_ERROR_UNKNOWN;
-            } else {
-                session.device = status.st_dev;
-                session.inode = status.st_ino;
-                STORE(session.node, bytes);
-            }
-        }
-    }
-    close(file);
-    if (code != NVML_SUCCESS)
-        return code;
-    if (session.node->magic != MAGIC || session.node->version != VERSION)
-        return NVML_ERROR_LIB_RM_VERSION_MISMATCH;
-    if (session.node->gpu_count > GPUS_MAX)
-        return NVML_ERROR_UNKNOWN;
-    return LOAD(session.node->loaded) ? NVML_SUCCESS : NVML_ERROR_DRIVER_NOT_LOADED;
-}
-
-nvmlReturn_t session_open(void) {
-    pthread_mutex_lock(&session.guard);
-    nvmlReturn_t code = session.users == 0 ? attach() : NVML_SUCCESS;
-    if (code == NVML_SUCCESS) {
-        struct call call = {.node = session.node, .id = CALL_INIT, .index = NO_GPU};
-        code = leave(&call, strike(&call, AT_BEFORE));
-    }
-    if (code == NVML_SUCCESS) {
-        if (session.users == 0) {
-            STORE(session.number, session.number + 1);
-            for (unsigned index = 0; index < GPUS_MAX; index++)
-                session.epochs[index] = LOAD(session.node->gpus[index].epoch);
-        }
-        STORE(session.users, session.users + 1);
-    }
-    pthread_mutex_unlock(&session.guard);
-    return code;
-}
-
-nvmlReturn_t session_close(void) {
-    pthread_mutex_lock(&session.guard);
-    struct call call = {0};
-    nvmlReturn_t code = enter(&call, CALL_SHUTDOWN);
-    if (session.users > 0)
-        STORE(session.users, session.users - 1);
-    code = leave(&call, code);
-    pthread_mutex_unlock(&session.guard);
-    return code;
-}
-
-nvmlReturn_t enter(struct call *call, uint32_t id) {
-    *call = (struct call){.id = id, .index = NO_GPU};
-    if (LOAD(session.users) == 0)
-        return NVML_ERROR_UNINITIALIZED;
-    call->node = LOAD(session.node);
-    if (!LOAD(call->node->loaded))
-        return NVML_ERROR_DRIVER_NOT_LOADED;
-    return strike(call, AT_BEFORE);
-}
-
-nvmlReturn_t enter_gpu(struct call *call, uint32_t id, nvmlDevice_t device) {
-    *call = (struct call){.id = id, .index = NO_GPU};
-    if (LOAD(session.users) == 0)
-        return NVML_ERROR_UNINITIALIZED;
-    call->node = LOAD(session.node);
-    if (!LOAD(call->node->loaded))
-        return NVML_ERROR_DRIVER_NOT_LOADED;
-    uintptr_t number = (uintptr_t)device;
-    uint32_t index = (uint32_t)(number & 0xff) - 1;
-    if (number >> 8 != LOAD(session.number) || index >= call->node->gpu_count)
-        return NVML_ERROR_INVALID_ARGUMENT;
-    call->index = (int32_t)index;
-    call->gpu = &call->node->gpus[index];
-    nvmlReturn_t code = strike(call, AT_BEFORE);
-    if (LOAD(call->gpu->lost) || LOAD(call->gpu->epoch) != session.epochs[index])
-        return NVML_ERROR_GPU_IS_LOST; /* also after the GPU is back: only a new session has live handles */
-    return code;
-}
-
-nvmlReturn_t handle(struct call *call, uint32_t index, nvmlDevice_t *device) {
-    if (index >= call->node->gpu_count || device == NULL)
-        return NVML_ERROR_INVALID_ARGUMENT;
-    call->answer = index;
-    struct gpu *gpu = &call->node->gpus[index];
-    if (LOAD(gpu->lost) || LOAD(gpu->epoch) != session.epochs[index])
-        return NVML_ERROR_GPU_IS_LOST;
-    *device = (nvmlDevice_t)((uintptr_t)LOAD(session.number) << 8 | (index + 1));
-    return NVML_SUCCESS;
 }
