@@ -185,6 +185,10 @@ class TestClock:
 
         assert machine.device.read("GPU-0").clock_mhz == want_mhz
 
+    def test_a_clock_below_the_slowest_is_an_error(self, make):
+        with pytest.raises(GpuError):
+            make().device.lock_clock("GPU-0", 344)
+
     def test_given_back_the_clock_goes_to_its_maximum(self, make):
         machine = make("h200")
         machine.device.lock_clock("GPU-0", 900)

@@ -67,7 +67,9 @@ class Twin:
             gpu.reset_clocks()
             return
         clocks = gpu.product.clocks_mhz
-        highest = clocks[max(0, bisect_right(clocks, min(mhz, gpu.product.lock_ceiling_mhz)) - 1)]
+        if mhz < clocks[0]:
+            raise GpuError(f"InvalidArgument: {mhz} MHz on {uuid}")
+        highest = clocks[bisect_right(clocks, min(mhz, gpu.product.lock_ceiling_mhz)) - 1]
         gpu.lock_clocks(clocks[0], highest)
 
     def set_persistence(self, uuid: str, *, on: bool) -> None:
