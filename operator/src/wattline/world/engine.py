@@ -1,0 +1,377 @@
+"""An inference engine: continuous batching with chunked prefill over a group of GPUs, in closed form between events."""
+
+from collections import deque
+from collections.abc import Sequence as Group
+from heapq import heappop, heappush
+from math import inf
+
+from wattline.model.context import Context
+from wattline.world.engines import ENGINES
+from wattline.world.gpu import Gpu
+from wattline.world.load import IDLE, LOADING, Load
+from wattline.world.physics import EnginePhysics
+from wattline.world.prefix import PrefixTree
+from wattline.world.request import EngineEvent, Finished, FirstToken, Refused, Request
+from wattline.world.sequence import Sequence
+
+__all__ = [
+    "ENGINES", "Engine", "EngineEvent", "EnginePhysics", "Finished", "FirstToken", "Refused", "Request",
+]  # fmt: skip
+
+SLICE_SECONDS = 1.0
+"""Longest stretch under one load: contexts grow and GPUs warm up in between."""
+_SETTLING_SLICE_SECONDS = 0.1
+_CLOSE_STEPS = 1e-6
+"""Two points of the step count nearer than this are one."""
+
+
+class Engine:
+    """One replica: what it is asked, in what order it works, and what that costs its GPUs.
+
+    Steps are counted as a real number; every decoding sequence gets one token per step, so a stretch between two
+    events needs no loop over steps or sequences. While a prompt is computed, every step is a stretch of its own.
+    """
+
+    def __init__(
+        self,
+        physics: EnginePhysics,
+        gpus: Group[Gpu],
+        *,
+        at_seconds: float = 0.0,
+        max_num_seqs: int = 256,
+        chunk_tokens: int = 8192,
+        block_tokens: int = 16,
+        loading_seconds: float = 0.0,
+    ) -> None:
+        if len(gpus) != physics.gpus:
+            raise ValueError(f"{physics.model} is modelled on {physics.gpus} GPUs, not on {len(gpus)}")
+        self.physics = physics
+        self.gpus = tuple(gpus)
+        self.now_seconds = at_seconds
+        self.ready_seconds = at_seconds + loading_seconds
+        """When the weights are loaded; requests wait until then."""
+        self.max_num_seqs = max_num_seqs
+        self.chunk_tokens = chunk_tokens
+        self.capacity_tokens = physics.capacity_tokens
+        """Tokens that KV memory holds."""
+        self.prompt_tokens = 0
+        """Of all prompts begun, counted once each."""
+        self.cached_tokens = 0
+        """Of those, found in memory."""
+        self.preemptions = 0
+        self._tree = PrefixTree(block_tokens)
+        self._reserved_tokens = 0
+        self._all: dict[str, Sequence] = {}
+        self._waiting: deque[Sequence] = deque()
+        self._prefilling: list[Sequence] = []
+        self._decoding: dict[str, Sequence] = {}
+        self._ends: list[tuple[float, int, Sequence]] = []
+        self._events: list[EngineEvent] = []
+        self._steps = 0.0
+        self._join_steps_sum = 0.0
+        self._decoding_prompts_sum = 0
+        self._chunks: list[tuple[Sequence, int]] = []
+        self._chunk_load = IDLE
+        self._step_seconds = 0.02
+        """Length of the last step."""
+        self._chunk_left = 0.0
+        """Part of the step with prefill that is still to do."""
+        self._orders = 0
+        self._generated_before = 0
+        self._stuck = False
+        """Whether the first waiting sequence found no memory and nothing was freed since."""
+
+    # What it is asked.
+
+    def submit(self, request: Request) -> None:
+        """Take a request at the present time; one that can never run is refused by the next ``advance``."""
+        if request.id in self._all:
+            raise ValueError(f"request {request.id} is already here")
+        sequence = Sequence(request)
+        needed, most = sequence.prompt_tokens + request.output_tokens, self.physics.max_context_tokens
+        if needed > most or request.output_tokens < 1:
+            why = f"{needed} tokens needed, at most {most} fit" if needed > most else "nothing to generate"
+            self._events.append(Refused(request.id, self.now_seconds, why))
+            return
+        self._all[request.id] = sequence
+        self._waiting.append(sequence)
+
+    def abort(self, request_id: str) -> None:
+        """Stop work on a request and free what only it holds; an unknown id is ignored: it may have just ended."""
+        sequence = self._all.get(request_id)
+        if sequence is None:
+            return
+        self._generated_before += self._generated(sequence)
+        if sequence.id in self._decoding or sequence in self._prefilling:
+            self._take_out(sequence)
+        else:
+            self._waiting.remove(sequence)
+        del self._all[request_id]
+        self._stuck = False
+
+    # Time.
+
+    def advance(self, until_seconds: float) -> list[EngineEvent]:
+        """Let time pass for the engine and its GPUs; return what happened, in order."""
+        while self.now_seconds < until_seconds:
+            if self.now_seconds < self.ready_seconds:
+                self._pass(min(until_seconds, self.ready_seconds), LOADING)
+                continue
+            self._plan()
+            if not self._chunks and not self._decoding:
+                self._pass(until_seconds, IDLE)
+                break
+            self._make_room()
+            self._work(until_seconds)
+        events, self._events = self._events, []
+        return events
+
+    def next_event_seconds(self) -> float:
+        """Return when something is due if nothing changes; a little early at most, infinity when idle."""
+        if self._events:
+            return self.now_seconds
+        if self.now_seconds < self.ready_seconds:
+            return self.ready_seconds if self._waiting else inf
+        self._plan()
+        steps = self._steps_to_end()
+        if self._chunks:
+            return self.now_seconds + min(self._chunk_left, steps) * self._seconds_of(self._chunk_load)
+        if not self._decoding:
+            return inf
+        return self.now_seconds + steps * self._seconds_of(self._decode_load(steps / 2))
+
+    def generated(self, request_id: str) -> int:
+        """Return the tokens of a request that are out so far; none for an unknown id."""
+        sequence = self._all.get(request_id)
+        return 0 if sequence is None else self._generated(sequence)
+
+    # What it says of itself.
+
+    @property
+    def ready(self) -> bool:
+        """Whether the weights are loaded."""
+        return self.now_seconds >= self.ready_seconds
+
+    @property
+    def running(self) -> int:
+        """Sequences in the batch, those whose prompt is being computed among them."""
+        return len(self._prefilling) + len(self._decoding)
+
+    @property
+    def waiting(self) -> int:
+        """Sequences not in the batch."""
+        return len(self._waiting)
+
+    @property
+    def generation_tokens(self) -> int:
+        """Tokens generated since the start."""
+        return self._generated_before + sum(self._generated(sequence) for sequence in self._all.values())
+
+    @property
+    def kv_used_tokens(self) -> int:
+        """Tokens of KV memory in use by the batch."""
+        return self._tree.pinned_tokens + self._reserved_tokens + int(self._grown_tokens())
+
+    @property
+    def kv_cached_tokens(self) -> int:
+        """Tokens of KV memory that hold anything, for the batch or for a next turn."""
+        return self._tree.tokens + self._reserved_tokens + int(self._grown_tokens())
+
+    # The batch.
+
+    def _plan(self) -> None:
+        """Between two steps with prefill: take in who waits, and begin the next one."""
+        if not self._chunks:
+            self._admit()
+            if self._prefilling:
+                self._start_chunks()
+
+    def _admit(self) -> None:
+        while self._waiting and not self._stuck and self.running < self.max_num_seqs:
+            sequence = self._waiting[0]
+            cached = self._tree.matched_tokens(sequence.prompt, sequence.prompt_tokens - 1)
+            needed = sequence.prompt_tokens - cached
+            node = self._tree.hold(sequence.prompt, cached)
+            if not self._free(needed):
+                self._tree.release(node, self.now_seconds)
+                self._stuck = True
+                return
+            self._waiting.popleft()
+            self._orders += 1
+            sequence.order = self._orders
+            sequence.node, sequence.reserved_tokens, sequence.computed_tokens = node, needed, cached
+            self._reserved_tokens += needed
+            self._prefilling.append(sequence)
+            if not sequence.begun:
+                sequence.begun, sequence.cached_tokens = True, cached
+                self.prompt_tokens += sequence.prompt_tokens
+                self.cached_tokens += cached
+
+    def _start_chunks(self) -> None:
+        budget = max(self.chunk_tokens - len(self._decoding), 1)
+        total, pairs = 0, 0.0
+        for sequence in self._prefilling:
+            chunk = min(sequence.prompt_tokens - sequence.computed_tokens, budget - total)
+            if chunk <= 0:
+                break
+            self._chunks.append((sequence, chunk))
+            total += chunk
+            pairs += chunk * (sequence.computed_tokens + chunk / 2)
+        self._chunk_load = self.physics.step(
+            len(self._decoding),
+            self._context_tokens(),
+            prefill_tokens=total,
+            prefill_context_tokens=pairs / total,
+        )
+        self._chunk_left = 1.0
+
+    def _end_chunks(self) -> None:
+        chunks, self._chunks = self._chunks, []
+        for sequence, chunk in chunks:
+            sequence.computed_tokens += chunk
+            if sequence.computed_tokens < sequence.prompt_tokens:
+                continue
+            self._prefilling.remove(sequence)
+            self._keep(sequence, sequence.prompt, sequence.prompt_tokens)
+            if not sequence.first_token_out:
+                sequence.first_token_out = True
+                tokens = sequence.prompt_tokens
+                self._events.append(FirstToken(sequence.id, self.now_seconds, sequence.cached_tokens, tokens))
+            sequence.begin_decoding(self._steps)
+            self._decoding[sequence.id] = sequence
+            self._join_steps_sum += sequence.join_steps
+            self._decoding_prompts_sum += sequence.prompt_tokens
+            heappush(self._ends, (sequence.end_steps, sequence.order, sequence))
+
+    def _finish(self) -> None:
+        while self._decoding and self._steps_to_end() <= _CLOSE_STEPS:
+            sequence = heappop(self._ends)[2]
+            self._generated_before += sequence.request.output_tokens
+            self._take_out(sequence)
+            del self._all[sequence.id]
+            self._events.append(Finished(sequence.id, self.now_seconds))
+
+    def _take_out(self, sequence: Sequence) -> None:
+        """Remove a sequence from the batch; what it computed stays in memory for as long as nobody needs the room."""
+        if sequence.id in self._decoding:
+            context = sequence.spoken(self._generated(sequence))
+            tokens = sequence.prompt_tokens + sequence.decoded_tokens(self._steps)
+            del self._decoding[sequence.id]
+            self._join_steps_sum -= sequence.join_steps
+            self._decoding_prompts_sum -= sequence.prompt_tokens
+            if not self._decoding:
+                self._steps = self._join_steps_sum = 0.0
+                self._ends.clear()
+        else:
+            self._prefilling.remove(sequence)
+            self._chunks = [pair for pair in self._chunks if pair[0] is not sequence]
+            context, tokens = sequence.prompt, sequence.computed_tokens
+        self._keep(sequence, context, tokens)
+        assert sequence.node is not None
+        self._tree.release(sequence.node, self.now_seconds)
+        sequence.node = None
+        self._stuck = False
+
+    def _keep(self, sequence: Sequence, context: Context, tokens: int) -> None:
+        """Turn what a sequence computed on its own into memory that others find."""
+        assert sequence.node is not None
+        self._tree.release(sequence.node, self.now_seconds)
+        sequence.node = self._tree.keep(context, tokens, self.now_seconds)
+        self._reserved_tokens -= sequence.reserved_tokens
+        sequence.reserved_tokens = 0
+
+    def _preempt(self) -> None:
+        """Send the newest sequence back to the head of the queue."""
+        sequence = max((*self._prefilling, *self._decoding.values()), key=lambda one: one.order)
+        generated = self._generated(sequence)
+        self._take_out(sequence)
+        sequence.restart(generated)
+        self._waiting.appendleft(sequence)
+        self.preemptions += 1
+
+    # Memory.
+
+    def _grown_tokens(self) -> float:
+        return len(self._decoding) * self._steps - self._join_steps_sum
+
+    def _context_tokens(self) -> float:
+        return self._decoding_prompts_sum + self._grown_tokens()
+
+    def _free_tokens(self) -> float:
+        return self.capacity_tokens - self._tree.tokens - self._reserved_tokens - self._grown_tokens()
+
+    def _free(self, tokens: float) -> bool:
+        """Make room for so many tokens, paused contexts giving way; say whether there is room."""
+        missing = tokens - self._free_tokens()
+        if missing <= 0:
+            return True
+        if self._tree.tokens - self._tree.pinned_tokens < missing:
+            return False
+        self._tree.evict(missing)
+        return True
+
+    def _make_room(self) -> None:
+        """See to it that the decoding sequences can grow: by a block if there is one, by a token at any price."""
+        while len(self._decoding) > self._free_tokens():
+            if not self._free(len(self._decoding) * self._tree.block_tokens) and not self._free(
+                len(self._decoding)
+            ):
+                self._preempt()
+
+    # Work.
+
+    def _work(self, until_seconds: float) -> None:
+        """Do steps until the next event, the end of the slice or ``until_seconds``."""
+        if not self._chunks and not self._decoding:
+            return
+        steps = self._steps_to_end()
+        if self._decoding:
+            steps = min(steps, self._free_tokens() / len(self._decoding))
+        if self._chunks:
+            load = self._chunk_load
+            steps = min(steps, self._chunk_left)
+        else:
+            load = self._decode_load(min(steps, SLICE_SECONDS / self._step_seconds) / 2)
+        seconds = self._step_seconds = self._seconds_of(load)
+        slowest = _SETTLING_SLICE_SECONDS if any(gpu.settling for gpu in self.gpus) else SLICE_SECONDS
+        end = min(until_seconds, self.now_seconds + slowest)
+        if self.now_seconds + steps * seconds <= end:
+            end = self.now_seconds + steps * seconds
+        else:
+            steps = (end - self.now_seconds) / seconds
+        self._pass(end, load)
+        if self._decoding:
+            self._steps += steps
+        if self._chunks:
+            self._chunk_left -= steps
+            if self._chunk_left <= _CLOSE_STEPS:
+                self._end_chunks()
+        self._finish()
+
+    def _pass(self, until_seconds: float, load: Load) -> None:
+        for gpu in self.gpus:
+            gpu.advance(until_seconds, load)
+        self.now_seconds = until_seconds
+
+    def _decode_load(self, steps_ahead: float) -> Load:
+        count = len(self._decoding)
+        return self.physics.step(count, self._context_tokens() + count * steps_ahead)
+
+    def _seconds_of(self, load: Load) -> float:
+        """Return the length of a step: all wait for the slowest GPU of the group."""
+        return max(load.step_seconds(gpu.time_ratio_for(load)) for gpu in self.gpus)
+
+    def _steps_to_end(self) -> float:
+        """Return the steps until the next sequence has all its tokens."""
+        ends = self._ends
+        while ends:
+            end, _, sequence = ends[0]
+            if self._decoding.get(sequence.id) is sequence and sequence.end_steps == end:
+                return end - self._steps
+            heappop(ends)
+        return inf
+
+    def _generated(self, sequence: Sequence) -> int:
+        if sequence.id not in self._decoding:
+            return sequence.base_tokens
+        return sequence.base_tokens + 1 + sequence.decoded_tokens(self._steps)

@@ -1,0 +1,256 @@
+"""One GPU: its clock under lock, limit and heat, its power, its energy and its readings. No I/O, no clock of its own."""
+
+from bisect import bisect_right
+
+from wattline.model.gpu import EventReason
+from wattline.world.curve import PERSEUS, PowerShape
+from wattline.world.load import Load
+from wattline.world.meter import Meter
+from wattline.world.products import PRODUCTS, Product
+from wattline.world.thermal import Thermal
+
+__all__ = ["PRODUCTS", "Gpu", "Product"]
+
+SETTLE_SECONDS = 1.0
+"""A change over the whole range of clocks or limits takes this long, a smaller one less in proportion."""
+_SETTLE_STEP_SECONDS = 0.1
+_STEP_SECONDS = 1.0
+_LONGEST_STEP_SECONDS = 60.0
+_THERMAL_MHZ_PER_SECOND = 120.0
+_THERMAL_RELEASE_CELSIUS = 2.0
+
+
+class _Curve:
+    """A shape on the supported clocks of a product."""
+
+    __slots__ = ("clocks", "power", "time")
+
+    def __init__(self, product: Product, shape: PowerShape) -> None:
+        idle_share = product.idle_watts / product.max_watts
+        ratios = [mhz / product.max_mhz for mhz in product.clocks_mhz]
+        self.clocks = product.clocks_mhz
+        self.power = tuple(shape.dynamic_power_ratio(ratio, idle_share) for ratio in ratios)
+        self.time = tuple(shape.time_ratio(ratio) for ratio in ratios)
+
+
+class Gpu:
+    """One GPU as its driver and its board make it behave.
+
+    Settings are requests that take effect within a second; readings are on the driver's grid; ``advance`` is the
+    only way time passes.
+    """
+
+    def __init__(
+        self,
+        product: Product,
+        uuid: str,
+        *,
+        shape: PowerShape = PERSEUS,
+        inlet_celsius: float = 25.0,
+        at_seconds: float = 0.0,
+    ) -> None:
+        self.product = product
+        self.uuid = uuid
+        self.shape = shape
+        self.now_seconds = at_seconds
+        self.locked_mhz: tuple[int, int] | None = None
+        """Lowest and highest clock of the lock as asked for; none where reset."""
+        self.limit_watts = product.max_watts
+        self.reasons = EventReason.IDLE
+        self.clock_mhz = product.min_mhz
+        self.throttled_seconds = 0.0
+        """Time spent with the clock lowered by heat."""
+        self._curve = _Curve(product, shape)
+        self._thermal = Thermal(product.stages, inlet_celsius, product.idle_watts)
+        self._meter = Meter(at_seconds, product.idle_watts)
+        self._ceiling_mhz = float(product.max_mhz)
+        self._limit_in_force = product.max_watts
+        self._heat_mhz = float(product.max_mhz)
+        self._hardware_slowdown = False
+        self._state: tuple[Load, int, EventReason, float] | None = None
+        """Load, clock index, reasons and watts as last worked out; none once anything changed."""
+
+    # Settings, as a driver keeps them.
+
+    def lock_clocks(self, min_mhz: int, max_mhz: int) -> None:
+        """Hold the clock between two values; what the product cannot hold is clamped in silence, as the device does."""
+        self.locked_mhz = (min_mhz, max_mhz)
+        self._state = None
+
+    def reset_clocks(self) -> None:
+        """Let the clock go as high as it can."""
+        self.locked_mhz = None
+        self._state = None
+
+    def set_limit(self, watts: float) -> None:
+        """Set the power limit, within the product's range."""
+        self.limit_watts = min(max(watts, self.product.min_watts), self.product.max_watts)
+        self._state = None
+
+    def set_inlet(self, celsius: float) -> None:
+        """Change the temperature of the air that comes in."""
+        self._thermal.inlet_celsius = celsius
+
+    # Physics.
+
+    @property
+    def settling(self) -> bool:
+        """Whether a setting has not fully taken effect yet."""
+        return self._ceiling_mhz != self._ceiling_target() or self._limit_in_force != self.limit_watts
+
+    def clock_for(self, load: Load) -> int:
+        """Return the clock that ``load`` gets now, under lock, limit, heat and settling."""
+        return self._curve.clocks[self._state_for(load)[1]]
+
+    def time_ratio_for(self, load: Load) -> float:
+        """Return how much longer computing takes at that clock than at full clock."""
+        return self._curve.time[self._state_for(load)[1]]
+
+    def watts_for(self, load: Load, clock_mhz: int | None = None) -> float:
+        """Return the power that ``load`` draws at a clock (by default the one it gets) at the present temperature."""
+        if clock_mhz is None:
+            return self._state_for(load)[3]
+        return self._watts_at(load, self._index_of(clock_mhz), self._thermal.celsius)
+
+    def advance(self, until_seconds: float, load: Load) -> None:
+        """Let time pass until ``until_seconds`` under a constant ``load``."""
+        longest = _STEP_SECONDS
+        while self.now_seconds < until_seconds:
+            step = until_seconds - self.now_seconds
+            if self.settling:
+                step = min(step, _SETTLE_STEP_SECONDS)
+                self._settle(step)
+                self._state = None
+            elif step > longest:
+                step = longest
+                longest = min(longest * 1.5, _LONGEST_STEP_SECONDS) if not load.busy else _STEP_SECONDS
+            self._pass(step, load, until_seconds)
+
+    def _pass(self, step: float, load: Load, until_seconds: float) -> None:
+        thermal = self._thermal
+        _, index, reasons, watts = self._state_for(load)
+        end = self.now_seconds + step
+        self.now_seconds = until_seconds if end > until_seconds - 1e-9 else end
+        self._meter.add(self.now_seconds, watts)
+        thermal.advance(step, watts)
+        self._heat(step)
+        self._state = None
+        self.reasons = reasons
+        self.clock_mhz = self._curve.clocks[index] if load.busy else self.product.min_mhz
+        if reasons & (EventReason.SW_THERMAL | EventReason.HW_THERMAL):
+            self.throttled_seconds += step
+
+    def _watts_at(self, load: Load, index: int, celsius: float) -> float:
+        product = self.product
+        watts = product.idle_watts + product.leakage_watts_per_celsius * (celsius - product.idle_celsius)
+        if not load.busy:
+            return watts
+        power, time = self._curve.power[index], self._curve.time[index]
+        seconds = load.step_seconds(time)
+        computing = load.compute_seconds * time / seconds
+        share = self.shape.memory_clock_share
+        return (
+            watts
+            + product.busy_watts * (1.0 - computing)
+            + load.memory_watts * load.memory_seconds / seconds * (1.0 - share + share * power)
+            + load.compute_watts * computing * power
+        )
+
+    def _index_of(self, mhz: float) -> int:
+        return min(max(bisect_right(self._curve.clocks, mhz + 1e-6) - 1, 0), len(self._curve.clocks) - 1)
+
+    def _state_for(self, load: Load) -> tuple[Load, int, EventReason, float]:
+        state = self._state
+        if state is None or state[0] is not load:
+            state = self._state = (load, *self._work_out(load))
+        return state
+
+    def _work_out(self, load: Load) -> tuple[int, EventReason, float]:
+        """Return the clock's index under everything that limits it, which limit wins, and the watts."""
+        celsius = self._thermal.celsius
+        if not load.busy:
+            return 0, EventReason.IDLE, self._watts_at(load, 0, celsius)
+        reasons = EventReason(0)
+        ceiling = self._ceiling_mhz
+        if self._heat_mhz < ceiling:
+            ceiling = self._heat_mhz
+            reasons |= EventReason.SW_THERMAL
+        if self._hardware_slowdown:
+            ceiling = min(ceiling, self.product.max_mhz / 2)
+            reasons |= EventReason.HW_SLOWDOWN | EventReason.HW_THERMAL
+        index = self._index_of(ceiling)
+        limit = max(self._limit_in_force, self.product.floor_watts)
+        watts = self._watts_at(load, index, celsius)
+        if watts <= limit:
+            return index, reasons, watts
+        low, high = (
+            0,
+            index,
+        )  # the fastest clock within the limit lies in [low, high); low is taken if none is
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self._watts_at(load, middle, celsius) <= limit:
+                low = middle
+            else:
+                high = middle
+        return low, reasons | EventReason.SW_POWER_CAP, self._watts_at(load, low, celsius)
+
+    def _ceiling_target(self) -> float:
+        product = self.product
+        if self.locked_mhz is None:
+            return float(product.max_mhz)
+        return float(min(max(self.locked_mhz[1], product.min_mhz), product.lock_ceiling_mhz))
+
+    def _settle(self, step: float) -> None:
+        product = self.product
+        share = step / SETTLE_SECONDS
+        self._ceiling_mhz = _toward(
+            self._ceiling_mhz, self._ceiling_target(), share * (product.max_mhz - product.min_mhz)
+        )
+        self._limit_in_force = _toward(
+            self._limit_in_force, self.limit_watts, share * (product.max_watts - product.min_watts)
+        )
+
+    def _heat(self, step: float) -> None:
+        product = self.product
+        celsius = self._thermal.celsius
+        if celsius >= product.slowdown_celsius:
+            self._heat_mhz = max(self._heat_mhz - _THERMAL_MHZ_PER_SECOND * step, float(product.min_mhz))
+        elif (
+            celsius < product.slowdown_celsius - _THERMAL_RELEASE_CELSIUS and self._heat_mhz < product.max_mhz
+        ):
+            self._heat_mhz = min(self._heat_mhz + _THERMAL_MHZ_PER_SECOND * step, float(product.max_mhz))
+        self._hardware_slowdown = celsius >= product.hardware_slowdown_celsius or (
+            self._hardware_slowdown and celsius >= product.slowdown_celsius
+        )
+
+    # Readings.
+
+    @property
+    def watts(self) -> float:
+        """Average power of one second, on the driver's 100 ms grid."""
+        return self._meter.watts
+
+    @property
+    def instant_watts(self) -> float:
+        """Power of the last 100 ms interval."""
+        return self._meter.instant_watts
+
+    @property
+    def energy_joules(self) -> float:
+        """Exact integral of the power since the start."""
+        return self._meter.energy_joules
+
+    @property
+    def celsius(self) -> float:
+        """Temperature of the die."""
+        return self._thermal.celsius
+
+    @property
+    def margin_celsius(self) -> float:
+        """Degrees left before the device slows itself down."""
+        return self.product.slowdown_celsius - self._thermal.celsius
+
+
+def _toward(value: float, target: float, most: float) -> float:
+    return target if abs(target - value) <= most else value + (most if target > value else -most)

@@ -1,0 +1,53 @@
+"""Power and energy as a driver reports them: on a 100 ms grid, the power as an average of one second."""
+
+from collections import deque
+from math import floor
+
+GRID_SECONDS = 0.1
+AVERAGE_SECONDS = 1.0
+
+
+class Meter:
+    """Integrates power exactly; reads it back as coarsely as the device does."""
+
+    def __init__(self, at_seconds: float, watts: float) -> None:
+        """Start at ``at_seconds`` as if ``watts`` had been drawn for long."""
+        self.energy_joules = 0.0
+        """Exact integral since the start."""
+        self._points: deque[tuple[float, float]] = deque(
+            [(at_seconds - 2 * AVERAGE_SECONDS, -2 * AVERAGE_SECONDS * watts), (at_seconds, 0.0)]
+        )
+
+    def add(self, until_seconds: float, watts: float) -> None:
+        """Draw ``watts`` from the last call's end until now."""
+        points = self._points
+        self.energy_joules += watts * (until_seconds - points[-1][0])
+        points.append((until_seconds, self.energy_joules))
+        oldest = until_seconds - AVERAGE_SECONDS - 2 * GRID_SECONDS
+        while len(points) > 2 and points[1][0] <= oldest:
+            points.popleft()
+
+    @property
+    def watts(self) -> float:
+        """Average of the second before the last grid point."""
+        tick = self._tick()
+        return (self._energy_at(tick) - self._energy_at(tick - AVERAGE_SECONDS)) / AVERAGE_SECONDS
+
+    @property
+    def instant_watts(self) -> float:
+        """Average of the last whole grid interval."""
+        tick = self._tick()
+        return (self._energy_at(tick) - self._energy_at(tick - GRID_SECONDS)) / GRID_SECONDS
+
+    def _tick(self) -> float:
+        return floor(self._points[-1][0] / GRID_SECONDS + 1e-9) * GRID_SECONDS
+
+    def _energy_at(self, at_seconds: float) -> float:
+        later = self._points[-1]
+        for earlier in reversed(self._points):
+            if earlier[0] <= at_seconds:
+                span = later[0] - earlier[0]
+                share = (at_seconds - earlier[0]) / span if span > 0 else 0.0
+                return earlier[1] + (later[1] - earlier[1]) * share
+            later = earlier
+        return later[1]

@@ -1,0 +1,108 @@
+"""How long an engine's step takes and what it draws, from six fitted numbers and the published architecture."""
+
+from dataclasses import dataclass
+
+from wattline.world.load import Load
+from wattline.world.products import Product
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """A model as published: nothing here is fitted."""
+
+    model: str
+    weight_bytes: float
+    """Of all parameters."""
+    expert_bytes: float
+    """Part of them in experts, of which a step reads those that its tokens were sent to; 0 for a dense model."""
+    experts: int
+    experts_per_token: int
+    activated_parameters: float
+    """Per token."""
+    kv_bytes_per_token: float
+    """Of full-attention layers, where a model has others too."""
+    attention_flops_per_token_pair: float
+    """4 × layers × query heads × head size: what one new token costs for each token before it."""
+    max_context_tokens: int
+
+    def weights_read(self, tokens: float) -> float:
+        """Return the bytes of weights that a step of so many tokens reads, experts chosen evenly."""
+        if not self.expert_bytes:
+            return self.weight_bytes
+        missed: float = (1.0 - self.experts_per_token / self.experts) ** tokens
+        return self.weight_bytes - self.expert_bytes * missed
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """The six physical parameters of one model on one group of GPUs."""
+
+    bandwidth_share: float
+    """Of the GPU's memory bandwidth that steps reach."""
+    compute_share: float
+    """Of the GPU's dense bf16 rate that steps reach."""
+    step_seconds: float
+    """Per step, whatever is in it: launches, host, communication."""
+    sequence_seconds: float
+    """Per step and running sequence: scheduling, sampling, what does not overlap."""
+    memory_watts: float
+    """Dynamic power of a GPU whose memory is busy all the time."""
+    compute_watts: float
+    """Dynamic power of a GPU that computes all the time."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnginePhysics:
+    """One model on one group of GPUs."""
+
+    architecture: Architecture
+    product: Product
+    gpus: int
+    fit: Fit
+    capacity_tokens: int
+    """Tokens of KV memory of the whole group."""
+    source: str = "fitted"
+    """``fitted``, or ``modelled`` where it is scaled from another product."""
+    load_seconds: float = 120.0
+    """From start to ready: weights, graphs [R: one to five minutes]."""
+
+    @property
+    def model(self) -> str:
+        """Name of the model."""
+        return self.architecture.model
+
+    @property
+    def max_context_tokens(self) -> int:
+        """Longest prompt and answer together that can run."""
+        return min(self.architecture.max_context_tokens, self.capacity_tokens)
+
+    def step(
+        self,
+        sequences: float,
+        context_tokens: float,
+        prefill_tokens: float = 0.0,
+        prefill_context_tokens: float = 0.0,
+    ) -> Load:
+        """Return what one step asks of each GPU of the group.
+
+        ``sequences`` are decoding, with ``context_tokens`` in all of their contexts together; beside them
+        ``prefill_tokens`` of a prompt are computed, each of which sees ``prefill_context_tokens`` on average.
+        """
+        architecture, product, fit = self.architecture, self.product, self.fit
+        tokens = sequences + prefill_tokens
+        read = architecture.weights_read(tokens) + architecture.kv_bytes_per_token * (
+            context_tokens + (prefill_context_tokens if prefill_tokens else 0.0)
+        )
+        flops = 2.0 * architecture.activated_parameters * tokens
+        flops += architecture.attention_flops_per_token_pair * (
+            context_tokens + prefill_tokens * prefill_context_tokens
+        )
+        share = read / self.gpus
+        return Load(
+            memory_seconds=share / (product.bandwidth_bytes_per_second * fit.bandwidth_share),
+            compute_seconds=flops / self.gpus / (product.flops_per_second * fit.compute_share),
+            fixed_seconds=fit.step_seconds + fit.sequence_seconds * sequences,
+            memory_watts=fit.memory_watts,
+            compute_watts=fit.compute_watts,
+            issue_seconds=share / product.on_chip_bytes_per_second,
+        )
