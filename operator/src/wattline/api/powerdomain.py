@@ -1,9 +1,9 @@
 """PowerDomain: a site, row, rack or feed with a watt budget."""
 
 from enum import StrEnum
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, model_validator
 
 from wattline.api.base import DNS_NAME, Condition, NodeName, Object, Spec
 
@@ -18,14 +18,31 @@ class Mode(StrEnum):
 class Budget(Spec):
     """Watts of one domain and what else hangs on its breaker."""
 
-    watts: float = Field(gt=0, le=1e9)
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {
+                    "rule": "self.reservedWatts < self.watts",
+                    "message": "reservedWatts leaves nothing of watts",
+                }
+            ]
+        }
+    )
+
+    watts: float = Field(gt=0, le=1_000_000_000)
     """Most that everything behind this breaker may draw together, in watts."""
 
-    node_overhead_watts: float = Field(default=0, ge=0, le=1e6)
+    node_overhead_watts: float = Field(default=0, ge=0, le=1_000_000)
     """Draw of one node beside its GPUs (processors, fans, losses), in watts."""
 
-    reserved_watts: float = Field(default=0, ge=0, le=1e9)
+    reserved_watts: float = Field(default=0, ge=0, le=1_000_000_000)
     """Draw of everything else on this breaker, in watts."""
+
+    @model_validator(mode="after")
+    def _leaves_something(self) -> Self:
+        if self.reserved_watts >= self.watts:
+            raise ValueError(f"reservedWatts {self.reserved_watts:g} leaves nothing of watts {self.watts:g}")
+        return self
 
 
 class PowerDomainSpec(Spec):
