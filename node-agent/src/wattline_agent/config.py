@@ -2,6 +2,7 @@
 
 import json
 import logging
+import signal
 from dataclasses import asdict, dataclass
 
 
@@ -40,6 +41,13 @@ EXIT_REFUSED = 3
 
 EXIT_AGAIN = 75
 """A child ends with this when only a new process can go on, e.g. under a new driver (sysexits: EX_TEMPFAIL)."""
+
+GIVE_UP = signal.SIGUSR1
+"""From the supervisor: to the device process, stop without putting anything back; to the network process, stop.
+
+SIGTERM may reach all three at once (service managers and terminals signal whole groups), so it says no more than
+that the agent is to end.
+"""
 
 
 def log_to_stderr() -> None:

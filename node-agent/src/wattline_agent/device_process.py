@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from wattline.doors.clock import BootClock, Clock
 from wattline_agent.channel import Channel
-from wattline_agent.config import EXIT_AGAIN, EXIT_REFUSED, Config, log_to_stderr
+from wattline_agent.config import EXIT_AGAIN, EXIT_REFUSED, GIVE_UP, Config, log_to_stderr
 from wattline_agent.device import Device, DriverChanged
 from wattline_agent.governor import SAFETY_SECONDS, Governor
 from wattline_agent.hands import Hands
@@ -27,20 +27,20 @@ from wattline_agent.view import view
 log = logging.getLogger("wattline-node-agent")
 
 VIEW_SECONDS = 1.0
-RESTORE_SECONDS = 10.0
+RESTORE_SECONDS = 30.0
 """World time in which a stopping agent tries to put everything back; three spaced writes to a GPU need three."""
 
 
 class Stop:
-    """Asked once: finish; asked twice: stop putting back. Never in the middle of a driver call."""
+    """Asked to finish, and perhaps to give up putting back; never in the middle of a driver call."""
 
     def __init__(self) -> None:
-        self.asked = 0
         self.event = asyncio.Event()
+        self.given_up = False
 
-    def ask(self) -> None:
-        """Note one more request."""
-        self.asked += 1
+    def give_up(self) -> None:
+        """Finish without putting anything back."""
+        self.given_up = True
         self.event.set()
 
 
@@ -51,7 +51,7 @@ async def run(
     due = said_at = clock.now()
     said: object = None
     parent = os.getppid()
-    while not stop.asked:
+    while not stop.event.is_set():
         now = clock.now()
         for text in channel.receive():
             hear(governor, text, now)
@@ -65,7 +65,7 @@ async def run(
         due = max(due + SAFETY_SECONDS, clock.now())
         await clock.sleep_until(due, or_set=stop.event)
     until = clock.now() + RESTORE_SECONDS
-    while restore and stop.asked < 2 and clock.now() < until and not governor.stop(clock.now()):
+    while restore and not stop.given_up and clock.now() < until and not governor.stop(clock.now()):
         await clock.sleep_until(clock.now() + SAFETY_SECONDS)
     channel.send(view(governor, boot_id, clock.now()).model_dump_json(by_alias=True))
 
@@ -113,7 +113,8 @@ async def _main(config: Config, end: socket.socket) -> None:
     clock = BootClock(config.speed)
     stop = Stop()
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, stop.ask)
+    loop.add_signal_handler(signal.SIGTERM, stop.event.set)
+    loop.add_signal_handler(GIVE_UP, stop.give_up)
     loop.add_signal_handler(signal.SIGINT, lambda: None)  # the supervisor decides what Ctrl-C means
     governor = build(config, clock)
     try:

@@ -27,7 +27,7 @@ from wattline.model.errors import BackendError, ClusterError
 from wattline.model.state import Lease
 from wattline.model.wire import GpusView, ReplicasView
 from wattline_agent.channel import Channel
-from wattline_agent.config import EXIT_REFUSED, Config, log_to_stderr
+from wattline_agent.config import EXIT_REFUSED, GIVE_UP, Config, log_to_stderr
 from wattline_agent.loads import Heard
 from wattline_agent.messages import LeaseSeen, OrderSeen, View
 from wattline_agent.metrics import AgentCollector
@@ -232,8 +232,9 @@ async def run(config: Config, end: socket.socket, clock: Clock) -> None:
     """Serve until stopped, then write the device process's last word."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
-    loop.add_signal_handler(signal.SIGINT, lambda: None)  # the supervisor decides what Ctrl-C means
+    loop.add_signal_handler(GIVE_UP, stop.set)
+    for name in (signal.SIGTERM, signal.SIGINT):  # it still tells how the device process ends
+        loop.add_signal_handler(name, lambda: None)
     network = Network(config, clock, Channel(end))
     runner = await network.serve()
     loop.add_reader(end, network.listen)

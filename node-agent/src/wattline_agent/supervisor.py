@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from wattline_agent.channel import pair
-from wattline_agent.config import EXIT_AGAIN, EXIT_REFUSED, Config
+from wattline_agent.config import EXIT_AGAIN, EXIT_REFUSED, GIVE_UP, Config
 from wattline_agent.locks import Taken, take
 
 log = logging.getLogger("wattline-node-agent")
@@ -58,10 +58,10 @@ class Child:
         """Whether it waits for its next start, and the time has come."""
         return self.process is None and time.monotonic() >= self._again_at
 
-    def ask(self) -> None:
+    def ask(self, how: signal.Signals) -> None:
         """Ask it to stop."""
         if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+            self.process.send_signal(how)
 
     def left(self, seconds: float) -> bool:
         """Wait for its end; say whether it came."""
@@ -115,12 +115,12 @@ def run(config: Config) -> int:
 def _stop(device: Child, network: Child) -> int:
     """Stop the device process in two stages, then the network process, which still tells how it ended."""
     gone = False
-    for _ in range(2):
-        device.ask()
+    for how in (signal.SIGTERM, GIVE_UP):
+        device.ask(how)
         gone = device.left(STAGE_SECONDS)
         if gone:
             break
-    network.ask()
+    network.ask(GIVE_UP)
     if not network.left(5.0) and network.process is not None:
         network.process.kill()  # it makes no driver calls
         network.process.wait()

@@ -95,7 +95,7 @@ def _line(gpu: Gpu, governor: Governor) -> GpuLine:
         instant_watts=None if reading is None else reading.instant_watts,
         clock_asked_mhz=gpu.clock_mhz,
         clock_max_mhz=identity.clocks_mhz[-1] if identity.clocks_mhz else None,
-        clock_reason=f"{target.clock_why}: {target.detail}" if target is not None else "",
+        clock_reason=f"{target.clock_why}: {target.clock_detail}" if target is not None else "",
         thermal_band=gpu.heat.band,
         thermal_clock_ratio=gpu.heat.clock_ratio,
     )
@@ -105,6 +105,8 @@ def _outcome(gpu: Gpu, governor: Governor) -> tuple[Outcome, str]:
     """Return what became of the last thing asked, and why, one word first."""
     if gpu.outcome in {Outcome.BLOCKED, Outcome.ERROR}:
         return gpu.outcome, gpu.reason
+    if governor.mode is Mode.RELEASE and gpu.identity.uuid not in governor.hands.record.record.gpus:
+        return Outcome.NONE, "Released"
     if governor.mode not in {Mode.ENFORCE, Mode.FAILSAFE}:
         return Outcome.NONE, governor.mode.value
     decision = governor.decision
@@ -115,7 +117,9 @@ def _outcome(gpu: Gpu, governor: Governor) -> tuple[Outcome, str]:
         return Outcome.BLOCKED, f"Clock{gpu.clock_blocked}"
     if gpu.asked_watts - target.limit_watts >= STEP_WATTS and not gpu.heat.emergency:
         return Outcome.NONE, f"Pending: to be lowered to {target.limit_watts:.0f} W"
-    why = "Emergency: about to overheat" if gpu.heat.emergency else f"{target.limit_why}: {target.detail}"
+    why = (
+        "Emergency: about to overheat" if gpu.heat.emergency else f"{target.limit_why}: {target.limit_detail}"
+    )
     return Outcome.APPLIED, why
 
 

@@ -25,6 +25,7 @@ class Desk:
         self._replicas = {name: ReplicaState() for name in replicas}
         self._route_state = route.RouteState()
         self._seats: dict[Hashable, Seat] = {}
+        self._let_in = 0
         self._running: dict[Hashable, Ask] = {}
         self._inside: dict[Hashable, Waiting] = {}
         self._owed: dict[Hashable, Waiting] = {}
@@ -67,6 +68,10 @@ class Desk:
             seen.state = seen.state.prefilled(
                 self.spec.admit, at_seconds, prefilled_tokens, recomputed_tokens
             )
+            if seat.turns and seen.capacity_tokens:
+                seen.state = seen.state.returned(
+                    self.spec.admit, prefilled_tokens, recomputed_tokens, seen.capacity_tokens
+                )
 
     def ended(
         self, turn: Hashable, at_seconds: float, context: Context | None = None, tokens: int | None = None
@@ -80,6 +85,7 @@ class Desk:
         if ask is None or seat is None:
             return
         seat.running -= 1
+        seat.turns += 1
         seat.idle_since_seconds = at_seconds
         if not seat.inside:
             return
@@ -90,7 +96,7 @@ class Desk:
         held = self.ledger.tokens_of(ask.session)
         self.growth = self.growth.turn(held - seat.tokens)
         seat.tokens = held
-        if self.spec.admission and seat.running == 0 and self._past_beta(seat.home):
+        if self.spec.admission and seat.running == 0 and self._goes_back(ask.session, seat.home):
             self._put_back(ask.session, seat)
 
     def finished(self, session: Hashable) -> None:
@@ -123,7 +129,7 @@ class Desk:
             for turn, waiting in list(queue.items()):
                 answer = self._start(waiting, at_seconds)
                 if answer is None:
-                    break
+                    return answers  # a first turn is small: it would take the room that an owed one waits for
                 del queue[turn]
                 answers.append(answer)
         return answers
@@ -269,7 +275,8 @@ class Desk:
     def _seated(self, ask: Ask, replica: str, answer: Answer) -> Answer:
         seat = self._seats.get(ask.session)
         if seat is None:
-            seat = self._seats[ask.session] = Seat(inside=True, home=replica)
+            self._let_in += 1
+            seat = self._seats[ask.session] = Seat(inside=True, home=replica, order=self._let_in)
         if seat.home != replica:
             seat.home, seat.turns_at_home = replica, 0
         seat.inside = True
@@ -289,7 +296,10 @@ class Desk:
             (
                 (other.idle_since_seconds, index, session)
                 for index, (session, other) in enumerate(self._seats.items())
-                if other.inside and other.home == home and not other.running
+                if other.inside
+                and other.home == home
+                and not other.running
+                and at_seconds - other.idle_since_seconds >= self.spec.patience_seconds
             ),
             key=lambda each: each[:2],
         )
@@ -298,10 +308,20 @@ class Desk:
                 return
             self._put_back(session, self._seats[session])
 
-    def _past_beta(self, replica: str) -> bool:
+    def _goes_back(self, session: Hashable, replica: str) -> bool:
+        """Return whether growth went past beta and this session is among the youngest that hold the excess.
+
+        The oldest go on and end; were everybody put back in turn, everybody would be computed again in turn.
+        """
+        since = self._seats[session].order
+        younger = sum(
+            self.ledger.tokens_of(other)
+            for other in self.ledger.sessions(replica)
+            if self._seats[other].order > since
+        )
         return admit.goes_back(
             self.spec.admit,
-            self.ledger.resident_tokens(replica),
+            self.ledger.resident_tokens(replica) - younger,
             self._replicas[replica].capacity_tokens,
             self.ledger.session_count(replica),
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import fsum
+from math import floor, fsum
 
 from wattline.model.bounds import bound_watts, limit_for
 from wattline.model.gpu import GpuIdentity
@@ -53,7 +53,7 @@ def higher(
         if not _rises(gpu, watts):
             continue
         fits = min(watts, limit_for(gpu.identity.product, gpu.bound_watts + max(0.0, room)))
-        fits = fits if fits >= watts else float(int(fits * 1000)) / 1000
+        fits = fits if fits >= watts else floor(fits * 1000) / 1000
         if not _rises(gpu, fits):
             continue
         rises[uuid] = fits

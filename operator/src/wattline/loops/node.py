@@ -9,7 +9,7 @@ budget as long as the devices' least limits fit it. ``loops.moves`` says in whic
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import fsum, inf
+from math import floor, fsum, inf
 
 from wattline.api.base import PowerClass
 from wattline.api.powernode import GpuOrder, PowerNodeSpec, ReplicaOrder
@@ -103,9 +103,11 @@ class GpuTarget:
     clock_mhz: int | None
     """None gives the clock to the driver: full speed."""
     limit_why: str
-    clock_why: str
-    detail: str
+    limit_detail: str
     """A sentence a person can read."""
+    clock_why: str
+    clock_detail: str
+    """As above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +137,9 @@ def decide(spec: PowerNodeSpec, state: NodeState, seen: NodeSeen) -> NodeDecisio
             wanted = limits[order.uuid]
             if seen.tighten_only and gpu.limit_watts is not None:
                 wanted = max(gpu.identity.min_watts, min(gpu.limit_watts, wanted))
-            mine = clocked[group.name]
+            mine, granted = clocked[group.name], grants[group.name]
             targets[order.uuid] = GpuTarget(
-                wanted,
-                mine.clock_mhz,
-                grants[group.name].why,
-                mine.why,
-                f"{mine.detail}; {grants[group.name].detail}",
+                wanted, mine.clock_mhz, granted.why, granted.detail, mine.why, mine.detail
             )
     return NodeDecision(
         state=NodeState(
@@ -301,7 +299,7 @@ def _claims(
 
 
 def _claim(group: _Group, demand_watts: float, *, ordered: bool) -> share.Claim:
-    floor = fsum(
+    least = fsum(
         bound_watts(gpu.identity.product, _watts_min(order, gpu, ordered=ordered), gpu.identity.max_watts)
         for order, gpu in group.members
     )
@@ -315,9 +313,9 @@ def _claim(group: _Group, demand_watts: float, *, ordered: bool) -> share.Claim:
     )
     return share.Claim(
         name=group.name,
-        floor_watts=floor,
-        ceiling_watts=max(floor, top),
-        demand_watts=min(max(demand, floor), max(floor, top)),
+        floor_watts=least,
+        ceiling_watts=max(least, top),
+        demand_watts=min(max(demand, least), max(least, top)),
         power_class=group.power_class,
         weight=float(len(group.members)),
     )
@@ -343,6 +341,9 @@ def _limits(group: _Group, granted_watts: float) -> dict[str, float]:
         limit_for(gpu.identity.product, grant.watts)
         for (_, gpu), grant in zip(group.members, each, strict=True)
     )
+    value = (
+        floor(value * 1000) / 1000
+    )  # devices take milliwatts; rounded down, so that the bound stays inside
     return {
         order.uuid: min(max(value, gpu.identity.min_watts), _watts_max(order, gpu))
         for order, gpu in group.members

@@ -50,6 +50,10 @@ class Seat:
 
     inside: bool
     home: str
+    order: int = 0
+    """Sessions that were let in before it, and one."""
+    turns: int = 0
+    """Turns that ended."""
     turns_at_home: int = 0
     running: int = 0
     idle_since_seconds: float = 0.0
