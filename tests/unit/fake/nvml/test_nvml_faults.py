@@ -1,8 +1,11 @@
 """What goes wrong on command goes wrong there, and nowhere else."""
 
+import os
 import signal
 import threading
 import time
+from itertools import pairwise
+from random import Random
 
 import pynvml
 import pytest
@@ -146,6 +149,36 @@ def test_the_next_setter_in_another_process_settles_what_a_killed_one_left(bank,
     records = [record for record in bank.mapping.journal() if record.call is Call.SET_POWER_LIMIT]
     assert None not in {record.code for record in records}
     assert (records[-1].old, records[-1].new) == (400_000 if point is Point.WRITTEN else 700_000, 400_000)
+
+
+def test_writers_killed_at_any_instant_leave_an_unbroken_record(bank):
+    def write_for_ever():
+        pynvml.nvmlInit()
+        handle = pynvml.nvmlDeviceGetHandleByIndex(0)
+        while True:
+            for milliwatts in range(300_000, 400_000):
+                pynvml.nvmlDeviceSetPowerManagementLimit(handle, milliwatts)
+
+    rng = Random(1)
+    for _ in range(20):
+        before = bank.mapping.node.setter_head
+        child = os.fork()
+        if child == 0:
+            write_for_ever()
+        while bank.mapping.node.setter_head == before:
+            time.sleep(0.0002)
+        time.sleep(rng.uniform(0, 0.002))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    with bank.mapping.locked():
+        chain = [record for record in bank.mapping.journal() if record.gpu == 0]
+        in_force = bank.mapping.settings(0).asked_watts * 1000
+
+    made = [record for record in chain if record.code == 0]
+    assert len(made) > 20
+    assert None not in {record.code for record in chain}
+    assert all(later.old == earlier.new for earlier, later in pairwise(made))
+    assert made[-1].new == in_force
 
 
 @pytest.mark.parametrize(

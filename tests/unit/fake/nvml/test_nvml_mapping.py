@@ -1,9 +1,14 @@
 """The shared file of a node's GPUs, without the driver library."""
 
+import ctypes
+import errno
+import os
+
 import pytest
 
 from wattline.fake.nvml import Call, Faults, GpuBank, Mapping, MappingError, layout, limits
 from wattline.world.gpu import PRODUCTS, Gpu
+from wattline.world.load import compute_bound
 
 
 @pytest.fixture
@@ -24,7 +29,7 @@ def test_another_process_sees_the_same_gpus(bank):
     [
         pytest.param(b"", id="empty"),
         pytest.param(b"#" * 100, id="too short"),
-        pytest.param(bytes(4127448), id="right size, other content"),
+        pytest.param(bytes(ctypes.sizeof(layout.Node)), id="right size, other content"),
     ],
 )
 def test_a_file_that_is_not_ours_is_refused_by_name(tmp_path, content):
@@ -33,6 +38,17 @@ def test_a_file_that_is_not_ours_is_refused_by_name(tmp_path, content):
 
     with pytest.raises(MappingError, match=r"n1\.gpus"):
         Mapping.open(path)
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+
+    with pytest.raises(MappingError, match=r"n1\.gpus.*no room for 4\d+ bytes .*: No space left on device$"):
+        GpuBank.create(tmp_path / "n1.gpus", [Gpu(PRODUCTS["h100"], "GPU-0")])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_settings_reach_the_world_when_it_asks(bank):
@@ -44,6 +60,20 @@ def test_settings_reach_the_world_when_it_asks(bank):
 
     assert (bank.gpus[1].limit_watts, bank.gpus[1].locked_mhz) == (300, (345, 900))
     assert (bank.gpus[0].limit_watts, bank.gpus[0].locked_mhz) == (700, None)
+
+
+def test_the_seconds_under_a_cap_are_counted(bank):
+    gpu = bank.gpus[0]
+    gpu.set_limit(300)
+    for second in range(1, 6):
+        gpu.advance(second, compute_bound(650))
+        bank.publish()
+
+    one = bank.mapping.node.gpus[0]
+    newest = one.physics[one.published % 2]
+    assert newest.power_cap_ns == pytest.approx(5e9, abs=1e9)
+    assert newest.sw_thermal_ns == 0
+    assert (newest.busy_percent, bank.mapping.node.gpus[1].physics[0].busy_percent) == (100, 0)
 
 
 def test_out_of_band_management_wins_over_the_driver(bank):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wattline.fake.nvml.card import Card, Sensors
+from wattline.fake.nvml.card import HAS_MARGIN, Card, Sensors
 from wattline.fake.nvml.mapping import Mapping
 from wattline.model.gpu import EventReason
 from wattline.world.gpu import Gpu
@@ -73,7 +73,7 @@ class GpuBank:
                 clock_mhz=gpu.clock_mhz,
                 busy_ratio=(busy or {}).get(gpu.uuid, 0.0 if idle else 1.0),
                 celsius=gpu.celsius,
-                margin_celsius=gpu.margin_celsius if Card.of(gpu.product, gpu.uuid).has_margin else None,
+                margin_celsius=gpu.margin_celsius if gpu.product.name in HAS_MARGIN else None,
                 reasons=gpu.reasons,
                 power_cap_seconds=counters.power_cap,
                 sw_thermal_seconds=counters.sw_thermal,

@@ -49,8 +49,7 @@ class Mapping:
             raise MappingError(f"{path}: 1 to {layout.GPUS_MAX} GPUs, not {len(cards)}")
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(path.name + ".part")
-        with part.open("wb") as file:
-            file.truncate(ctypes.sizeof(Node))
+        _reserve(part)
         mapping = cls(path, _map(part))
         node = mapping.node
         node.magic, node.version, node.size = layout.MAGIC, layout.VERSION, ctypes.sizeof(Node)
@@ -163,6 +162,18 @@ class Mapping:
                 shown = settings.lock
         last.code = 0 if shown == last.new else _UNKNOWN_ERROR
         self.node.changes += 1
+
+
+def _reserve(path: Path) -> None:
+    """Make a file of zeros that has its blocks: a full disk is an error here, not a dead process at some later store."""
+    with path.open("wb") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, ctypes.sizeof(Node))
+        except OSError as error:
+            path.unlink()
+            raise MappingError(
+                f"{path}: no room for {ctypes.sizeof(Node)} bytes of fake GPUs: {error.strerror}"
+            ) from error
 
 
 def _map(path: Path) -> Node:
