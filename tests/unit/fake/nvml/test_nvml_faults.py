@@ -164,7 +164,10 @@ def test_writers_killed_at_any_instant_leave_an_unbroken_record(bank):
         before = bank.mapping.node.setter_head
         child = os.fork()
         if child == 0:
-            write_for_ever()
+            try:
+                write_for_ever()
+            finally:
+                os._exit(1)
         while bank.mapping.node.setter_head == before:
             time.sleep(0.0002)
         time.sleep(rng.uniform(0, 0.002))
