@@ -1,0 +1,54 @@
+"""What the fake devices themselves say after a pass: their journals, and whether they are as they were."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from wattline.fake.nvml.journal import limits
+from wattline.fake.nvml.mapping import Mapping
+from wattline.model.bounds import bound_watts
+
+
+def restored(paths: Sequence[Path], uniform_watts: float | None) -> bool:
+    """Return whether every GPU is without a locked clock and has the limit it had before Wattline came."""
+    for path in paths:
+        mapping = Mapping.open(path)
+        for index in range(len(mapping.uuids)):
+            before = mapping.node.gpus[index].identity.default_mw / 1000
+            if uniform_watts is not None:
+                before = uniform_watts
+            settings = mapping.settings(index)
+            if settings.locked_mhz is not None or abs(settings.asked_watts - before) > 0.5:
+                return False
+    return True
+
+
+def highest_bound_watts(paths: Sequence[Path], since_seconds: float, speed: float) -> float | None:
+    """Return the most that all limits in force together allowed at any moment from ``since_seconds`` on.
+
+    None where no limit was written. The moments are those of the device journals; ``since_seconds`` is world time.
+    """
+    moments: list[tuple[float, int, float]] = []
+    written = False
+    for number, path in enumerate(paths):
+        mapping = Mapping.open(path)
+        journal = mapping.journal()
+        identities = [mapping.node.gpus[index].identity for index in range(len(mapping.uuids))]
+        for boot_seconds, watts in limits(journal):
+            allowed = sum(
+                bound_watts(identity.name.decode(), watts.get(index), identity.max_mw / 1000)
+                for index, identity in enumerate(identities)
+            )
+            moments.append((boot_seconds * speed, number, allowed))
+        written = written or len(journal) > len(identities)
+    if not written:
+        return None
+    now = [0.0] * len(paths)
+    highest = 0.0
+    began = False
+    for at, number, allowed in sorted(moments):
+        if at >= since_seconds and not began:
+            began, highest = True, sum(now)
+        now[number] = allowed
+        if began:
+            highest = max(highest, sum(now))
+    return highest if began else sum(now)

@@ -1,0 +1,89 @@
+"""The demo's report: one page that needs nothing else."""
+
+from collections.abc import Sequence
+from html import escape
+
+from wattline.demo import plots, table
+from wattline.demo.result import PassResult
+from wattline.demo.show import Shown
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.5rem; margin-bottom: .2rem; }
+h2 { font-size: 1.1rem; margin-top: 2rem; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .35rem .8rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }
+th:first-child, td:first-child, td:last-child { text-align: left; }
+tr:last-child td { font-weight: 600; }
+svg { max-width: 100%; height: auto; }
+.note { color: #555; }
+"""
+
+
+def page(shown: Shown, heading: str) -> str:
+    """Return the whole page."""
+    rows = [table.measured(result, shown.budget_watts) for result in shown.results]
+    return f"""<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>Wattline: one fleet of agents, three ways</title><style>{_STYLE}</style></head>
+<body>
+<h1>One fleet of agents under {escape(table.kilowatts(shown.budget_watts))}, three ways</h1>
+<p class="note">{escape(heading)}. The GPUs and engines are simulated, everything between them is the real product;
+this is not a hardware result.</p>
+{_table(rows)}
+<h2>Over time</h2>
+{plots.figure(shown.results, shown.budget_watts)}
+<h2>What was measured, and how</h2>
+<ul>
+<li>Watts, joules, clocks and temperatures are the simulated world's own record, second by second, not what Wattline
+reports of itself. Joules per run are those of all GPUs from the first arrival to the end of the pass, idle and
+unfinished runs included, over the runs done.</li>
+<li>The budget is 0.75 of the highest draw of one second in the first pass. The uniform cap gives every GPU the same
+static power limit, as <code>nvidia-smi -pl</code> would.</li>
+<li>Resident is the KV memory that the sessions need to keep, tool gaps included, over the memory there is; above
+100 % contexts are evicted and computed again. Recomputed is the share of all computed prompt tokens that had been
+computed before.</li>
+{_checks(shown)}
+</ul>
+{_failures(shown.results)}
+</body></html>
+"""
+
+
+def _table(rows: Sequence[table.Row]) -> str:
+    head = "".join(f"<th>{escape(name)}</th>" for name in table.HEADINGS)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row.cells()) + "</tr>" for row in rows
+    )
+    return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def _checks(shown: Shown) -> str:
+    """Return what the device journals and the loops' punctuality say."""
+    lines = [
+        f"{result.name}: by the device journals, the limits in force never allowed more than "
+        f"{table.kilowatts(result.highest_bound_watts)} together."
+        for result in shown.results
+        if result.highest_bound_watts is not None
+    ]
+    before = all(result.restored for result in shown.results)
+    lines.append(
+        "After every pass all limits and clocks were as they had been before."
+        if before
+        else "After a pass some limit or clock was not as it had been before."
+    )
+    late = max(result.late_seconds for result in shown.results)
+    lines.append(
+        f"Everything ran at {shown.speed:g} times real time; 95 of 100 seconds of the node loops were at most "
+        f"{late:.2f} world seconds late."
+    )
+    return "".join(f"<li>{escape(line)}</li>" for line in lines)
+
+
+def _failures(results: Sequence[PassResult]) -> str:
+    failures = [
+        f"<li>{escape(result.name)}, {escape(outcome.id)}: {escape(outcome.failure)}</li>"
+        for result in results
+        for outcome in result.outcomes
+        if outcome.failure
+    ]
+    return f"<h2>Runs that failed</h2><ul>{''.join(failures)}</ul>" if failures else ""

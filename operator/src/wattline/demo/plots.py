@@ -1,0 +1,109 @@
+"""The report's plots, as SVG text that stands inside the page."""
+
+import io
+from collections.abc import Callable, Sequence
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from wattline.demo.result import FleetSecond, PassResult
+
+COLOURS = ("#c8553d", "#e0a43a", "#12766f")
+"""Full clocks, uniform cap, Wattline; told apart in grey too."""
+
+
+def figure(results: Sequence[PassResult], budget_watts: float) -> str:
+    """Return six plots over the world time of the passes."""
+    with mpl.rc_context(
+        {"svg.fonttype": "none", "svg.hashsalt": "wattline", "font.size": 9, "font.family": "sans-serif"}
+    ):
+        canvas = Figure(figsize=(11, 9.6), layout="constrained")
+        axes = canvas.subplots(3, 2).flat
+        _draw(axes[0], results, budget_watts)
+        _runs(axes[1], results)
+        _resident(axes[2], results)
+        _series(axes[3], results, "Mean clock of working GPUs, MHz", _mean_clock)
+        _series(axes[4], results, "Hottest GPU, °C", lambda second: max(gpu.celsius for gpu in second.gpus))
+        _energy(axes[5], results)
+        for axis in axes:
+            axis.spines[["top", "right"]].set_visible(False)
+            axis.grid(axis="y", alpha=0.25)
+        text = io.StringIO()
+        canvas.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    whole = text.getvalue()
+    return whole[whole.index("<svg") :]
+
+
+def _draw(axis: Axes, results: Sequence[PassResult], budget_watts: float) -> None:
+    _series(axis, results, "Draw of all GPUs, kW (1 s)", lambda second: second.watts / 1000)
+    axis.axhline(budget_watts / 1000, color="black", linestyle="--", linewidth=1)
+    axis.annotate("budget", (0, budget_watts / 1000), xytext=(3, 3), textcoords="offset points")
+    axis.set_ylim(bottom=0)
+    axis.legend(frameon=False, loc="lower center", ncols=3)
+
+
+def _series(
+    axis: Axes, results: Sequence[PassResult], title: str, value: Callable[[FleetSecond], float | None]
+) -> None:
+    for result, colour in zip(results, COLOURS, strict=False):
+        points = [(second.at_seconds, value(second)) for second in result.seconds]
+        seen = [(at, height) for at, height in points if height is not None]
+        axis.plot(
+            [at for at, _ in seen],
+            [height for _, height in seen],
+            color=colour,
+            linewidth=1.1,
+            label=result.name,
+        )
+    _dressed(axis, title)
+
+
+def _runs(axis: Axes, results: Sequence[PassResult]) -> None:
+    for result, colour in zip(results, COLOURS, strict=False):
+        ends = sorted(
+            outcome.finished_seconds for outcome in result.outcomes if outcome.finished_seconds is not None
+        )
+        last = result.seconds[-1].at_seconds if result.seconds else 0.0
+        axis.step(
+            [0.0, *ends, last],
+            [*range(len(ends) + 1), len(ends)],
+            where="post",
+            color=colour,
+            label=result.name,
+        )
+    axis.set_ylim(0, max((result.runs_offered for result in results), default=1))
+    _dressed(axis, "Runs done")
+
+
+def _resident(axis: Axes, results: Sequence[PassResult]) -> None:
+    for result, colour in zip(results, COLOURS, strict=False):
+        at = [seen.at_seconds for seen in result.resident]
+        axis.plot(at, [100 * max(seen.shares) for seen in result.resident], color=colour, linewidth=1.1)
+        axis.plot(
+            at, [100 * seen.fleet_share for seen in result.resident], color=colour, linewidth=0.8, alpha=0.5
+        )
+    axis.axhline(100, color="black", linestyle=":", linewidth=1)
+    axis.set_ylim(bottom=0)
+    _dressed(axis, "Resident tokens, % of KV memory: fullest replica, and mean (pale)")
+
+
+def _energy(axis: Axes, results: Sequence[PassResult]) -> None:
+    names = [result.name for result in results]
+    heights = [(result.joules_per_run or 0.0) / 1000 for result in results]
+    bars = axis.bar(names, heights, color=COLOURS[: len(results)], width=0.55)
+    axis.bar_label(bars, [f"{height:.1f} kJ" if height else "none done" for height in heights], padding=2)
+    axis.set_title("Energy of all GPUs for each run done, kJ", loc="left", fontsize=10)
+
+
+def _mean_clock(second: FleetSecond) -> float | None:
+    clocks = [
+        gpu.clock_mhz for gpu, engine in zip(second.gpus, second.engines, strict=False) if engine.running
+    ]
+    return sum(clocks) / len(clocks) if clocks else None
+
+
+def _dressed(axis: Axes, title: str) -> None:
+    axis.set_title(title, loc="left", fontsize=10)
+    axis.set_xlabel("world seconds")
+    axis.set_xlim(left=0)

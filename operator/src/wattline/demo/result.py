@@ -1,0 +1,153 @@
+"""What one pass showed, by the world's own record, the agents and the device journal."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+
+from wattline.fake.agents import RunOutcome
+from wattline.fake.record import EngineSecond, GpuSecond, Second
+from wattline.model.prefixtree import PrefixTree
+from wattline.model.runs import Run
+from wattline.sim.recording import Shared
+
+
+@dataclass(frozen=True, slots=True)
+class FleetSecond:
+    """All nodes over one second, counted from the pass's start."""
+
+    at_seconds: float
+    watts: float
+    late_seconds: float
+    gpus: tuple[GpuSecond, ...]
+    engines: tuple[EngineSecond, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """The gateway's ledger at one moment."""
+
+    at_seconds: float
+    shares: tuple[float, ...]
+    """Resident tokens of each replica over its capacity."""
+    held: int
+    """Turns that wait at the gateway."""
+
+    @property
+    def fleet_share(self) -> float:
+        """Mean over the replicas."""
+        return fmean(self.shares) if self.shares else 0.0
+
+
+def merged(nodes: Sequence[Mapping[int, Second]], begin_seconds: float) -> list[FleetSecond]:
+    """Return the seconds that every node has, in order, from ``begin_seconds`` on."""
+    common = sorted(set.intersection(*(set(seconds) for seconds in nodes)))
+    return [
+        FleetSecond(
+            at - begin_seconds,
+            sum(seconds[at].watts for seconds in nodes),
+            max(seconds[at].late_seconds for seconds in nodes),
+            tuple(gpu for seconds in nodes for gpu in seconds[at].gpus),
+            tuple(engine for seconds in nodes for engine in seconds[at].engines),
+        )
+        for at in common
+        if at - 1 >= begin_seconds
+    ]
+
+
+@dataclass(slots=True)
+class PassResult:
+    """One way of running the fleet."""
+
+    name: str
+    seconds: list[FleetSecond] = field(default_factory=list)
+    resident: list[Resident] = field(default_factory=list)
+    outcomes: list[RunOutcome] = field(default_factory=list)
+    runs_offered: int = 0
+    uniform_watts: float | None = None
+    """Static limit of each GPU, where there was one."""
+    highest_bound_watts: float | None = None
+    """By the device journal: most that the limits in force allowed once they were all set; none without limits of ours."""
+    restored: bool = True
+    """By the device: whether every limit and clock is as it was before."""
+    recomputed_ratio: float = 0.0
+    prefilled_tokens: int = 0
+
+    @property
+    def joules(self) -> float:
+        """Energy of all GPUs over the pass, idle included."""
+        return sum(second.watts for second in self.seconds)
+
+    @property
+    def mean_watts(self) -> float:
+        """Average draw over the pass."""
+        return self.joules / len(self.seconds) if self.seconds else 0.0
+
+    @property
+    def peak_watts(self) -> float:
+        """Highest draw of one second."""
+        return max((second.watts for second in self.seconds), default=0.0)
+
+    @property
+    def runs_done(self) -> int:
+        """Runs that ended well."""
+        return sum(outcome.finished_seconds is not None for outcome in self.outcomes)
+
+    @property
+    def joules_per_run(self) -> float | None:
+        """Energy of the pass over the runs done in it."""
+        return self.joules / self.runs_done if self.runs_done else None
+
+    @property
+    def max_celsius(self) -> float:
+        """Hottest GPU."""
+        return max((gpu.celsius for second in self.seconds for gpu in second.gpus), default=0.0)
+
+    @property
+    def highest_resident(self) -> float:
+        """Highest share of KV memory that a replica's sessions needed, by the gateway's ledger."""
+        return max((share for seen in self.resident for share in seen.shares), default=0.0)
+
+    @property
+    def late_seconds(self) -> float:
+        """World time by which 95 of 100 seconds of the node loops were at most late."""
+        late = sorted(second.late_seconds for second in self.seconds)
+        return late[int(0.95 * (len(late) - 1))] if late else 0.0
+
+    def over_budget_seconds(self, budget_watts: float) -> int:
+        """Return the seconds in which the fleet drew more than the budget."""
+        return sum(second.watts > budget_watts for second in self.seconds)
+
+    def busy_clocks(self) -> list[int]:
+        """Return the clocks of GPUs that worked, one for each second, sorted."""
+        return sorted(
+            gpu.clock_mhz
+            for second in self.seconds
+            for gpu, engine in zip(second.gpus, second.engines, strict=False)
+            if engine.running
+        )
+
+
+def recomputed(outcomes: Sequence[RunOutcome], runs: Mapping[str, Run]) -> tuple[int, int]:
+    """Return the prompt tokens that were computed again, and all that were computed.
+
+    New to a session is what lies beyond the longest prefix that its own turns, or for the shared opening any
+    run's, had computed before.
+    """
+    again = computed = 0
+    openings = PrefixTree()
+    own = {outcome.id: PrefixTree() for outcome in outcomes}
+    turns = sorted(
+        (turn.first_token_seconds, outcome.id, index, turn)
+        for outcome in outcomes
+        for index, turn in enumerate(outcome.turns)
+    )
+    for _, name, index, seen in turns:
+        turn = runs[name].turns[index]
+        known = max(own[name].shared(turn.context), openings.shared(turn.context))
+        prefilled = seen.prompt_tokens - seen.cached_tokens
+        computed += prefilled
+        again += max(0, prefilled - (seen.prompt_tokens - known))
+        own[name].hold((*turn.context, turn.output))
+        if isinstance(turn.context[0].stream, Shared):
+            openings.hold(turn.context[:1])
+    return again, computed
