@@ -6,6 +6,9 @@ from pydantic import ConfigDict, Field, model_validator
 
 from wattline.api.base import Condition, NodeName, Object, PowerClass, Spec
 
+URL = r"^https?://[^/\s]+$"
+"""A web address without a path."""
+
 
 class Endpoint(Spec):
     """One engine that stands already, with or without a cluster."""
@@ -13,7 +16,7 @@ class Endpoint(Spec):
     name: str = Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
     """Name of the replica, unique in its pool."""
 
-    url: str = Field(max_length=253, pattern=r"^https?://[^/\s]+$")
+    url: str = Field(max_length=253, pattern=URL)
     """Where the engine listens, without a path, e.g. http://127.0.0.1:8001."""
 
     node: NodeName

@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from wattline.api.base import GROUP, VERSION
-from wattline.api.inferencepool import InferencePool
+from wattline.api.base import DNS_NAME, GROUP, VERSION
+from wattline.api.inferencepool import URL, InferencePool
 from wattline.api.powerdomain import PowerDomain
 from wattline.doors import marks
 from wattline.model.errors import ManifestError
@@ -37,6 +37,12 @@ UNITS = {
     "ratio": "a share between 0 and 1, e.g. 0.75",
 }
 """How a value of a unit is written; found by the last such word in its path."""
+
+_PATTERNS = {
+    DNS_NAME: "lower-case letters, digits, dots and dashes, e.g. gpu-1",
+    URL: "a web address without a path, e.g. http://127.0.0.1:8001",
+}
+"""What a pattern wants, in words."""
 
 
 @dataclass
@@ -124,14 +130,14 @@ def _take(path: Path, document: marks.Document, reading: _Reading) -> None:
     try:
         made = _made(model, ours)
     except ValidationError as error:
-        name = data["metadata"].get("name") if isinstance(data.get("metadata"), dict) else None
+        name = _name(data)
         for detail in error.errors(include_url=False):
-            refuse(detail["loc"], f"{_expected(model, detail)} ({kind} {name or 'without a name'})")
+            refuse(detail["loc"], f"{_expected(model, detail)} ({kind} {name})")
             _without(ours, detail["loc"])
         try:
             made = _made(model, ours)
         except ValidationError:
-            reading.broken.add((model.__name__, str(name)))
+            reading.broken.add((model.__name__, name))
             return
     name = full_name(made) if isinstance(made, InferencePool) else made.metadata.name
     if (made.kind, name) in reading.places:
@@ -140,6 +146,13 @@ def _take(path: Path, document: marks.Document, reading: _Reading) -> None:
         return
     reading.places[made.kind, name] = (path, document)
     reading.objects.append(made)
+
+
+def _name(data: dict[str, Any]) -> str:
+    """Return the full name of what may not be a valid object."""
+    meta = data.get("metadata")
+    parts = [meta.get("namespace"), meta.get("name")] if isinstance(meta, dict) else []
+    return "/".join(str(part) for part in parts if part) or "without a name"
 
 
 def _made(model: type[PowerDomain] | type[InferencePool], data: Any) -> PowerDomain | InferencePool:
@@ -178,7 +191,13 @@ def _expected(model: type[BaseModel], detail: ErrorDetails) -> str:
         case "float_type" | "int_type" | "int_from_float" | "float_parsing" | "int_parsing" | "finite_number":
             return f"found {found}, expected {_unit(loc, '') or 'a number'}"
         case "less_than_equal" | "less_than" | "greater_than" | "greater_than_equal":
-            return f"found {found}, {detail['msg'][0].lower()}{detail['msg'][1:]}{_unit(loc, ': expected ')}"
+            return f"found {found}, {_bound(detail)}"
+        case "string_pattern_mismatch":
+            return (
+                f"found {found}, expected {_PATTERNS.get(detail['ctx']['pattern'], detail['ctx']['pattern'])}"
+            )
+        case "tuple_type" | "list_type":
+            return f"found {found}, expected a list, e.g. [{found}]"
         case "value_error":
             return str(detail.get("ctx", {}).get("error", detail["msg"]))
         case "enum" | "literal_error":
@@ -188,6 +207,22 @@ def _expected(model: type[BaseModel], detail: ErrorDetails) -> str:
         case "string_type":
             return f"found {found}, expected text; put quotes around it"
     return f"found {found}, {detail['msg'][0].lower()}{detail['msg'][1:]}"
+
+
+def _bound(detail: ErrorDetails) -> str:
+    """Return the bound that a number does not keep, and whether it would in another unit."""
+    sign, limit = {
+        "less_than_equal": ("at most", "le"),
+        "less_than": ("less than", "lt"),
+        "greater_than": ("more than", "gt"),
+        "greater_than_equal": ("at least", "ge"),
+    }[detail["type"]]
+    words = str(detail["loc"]).lower()
+    unit = " W" if "watts" in words else " MHz" if "mhz" in words else ""
+    text = f"expected {sign} {detail['ctx'][limit]:,.10g}{unit}"
+    if limit == "le" and unit == " W" and detail["input"] / 1000 <= detail["ctx"][limit]:
+        text += f"; if these are milliwatts, write {detail['input'] / 1000:.10g}"
+    return text
 
 
 def _fields(model: type[BaseModel], loc: marks.Path) -> list[str]:

@@ -8,6 +8,8 @@ import yaml
 
 Path = tuple[str | int, ...]
 
+TOO_DEEP = "nested more than 50 deep"
+
 
 class _Loader(yaml.SafeLoader):
     """SafeLoader that leaves dates as the text they are."""
@@ -45,8 +47,9 @@ class BadYamlError(Exception):
 
 def documents(text: str) -> Iterator[Document]:
     """Yield the documents of a file, empty ones left out; raise `BadYamlError` where it stops being YAML."""
-    loader = _Loader(text)
+    loader = None
     try:
+        loader = _Loader(text)
         while loader.check_node():
             node = loader.get_node()
             if node is None or node.tag == "tag:yaml.org,2002:null":
@@ -60,15 +63,18 @@ def documents(text: str) -> Iterator[Document]:
         raise BadYamlError(1 if mark is None else mark.line + 1, error.problem or "not YAML") from error
     except (yaml.YAMLError, ValueError) as error:
         raise BadYamlError(1, str(error).replace("\n", " ")) from error
+    except RecursionError as error:
+        raise BadYamlError(1, TOO_DEEP) from error
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
 
 
 def _mark(
     node: yaml.Node, path: Path, lines: dict[Path, int], repeated: list[tuple[Path, int]], *, depth: int
 ) -> None:
     if depth > 50:
-        raise BadYamlError(node.start_mark.line + 1, "nested more than 50 deep")
+        raise BadYamlError(node.start_mark.line + 1, TOO_DEEP)
     lines.setdefault(path, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()

@@ -30,11 +30,11 @@ class Fleet:
         return () if nearest is None else (nearest, *self.ancestors(nearest))
 
     def ancestors(self, domain: PowerDomain) -> tuple[PowerDomain, ...]:
-        """Return the domains above one, nearest first."""
+        """Return the domains above one, nearest first; each once, should they form a ring."""
         by_name = {each.metadata.name: each for each in self.domains}
         above: list[PowerDomain] = []
         parent = domain.spec.parent
-        while parent is not None and parent in by_name and by_name[parent] not in above:
+        while parent is not None and parent in by_name and by_name[parent] not in (domain, *above):
             above.append(by_name[parent])
             parent = by_name[parent].spec.parent
         return tuple(above)
