@@ -61,24 +61,22 @@ def test_a_turn_of_a_session_that_is_inside_goes_on_whatever_the_memory():
     assert made.resident_tokens("r0") == 99_000
 
 
-def test_growth_past_beta_sends_a_session_back_and_its_next_turn_waits_before_first_turns():
+def test_growth_past_beta_sends_the_youngest_back_and_its_next_turn_waits_before_first_turns():
     made = desk()
     for session in ("a", "b"):
         made.arrive(ask(session, 45_000), 0.0)
     placed(made)
     made.ended(("a", 1), 1.0, context("a", 52_000))
-    assert not made.inside("a")
-    assert made.resident_tokens("r0") == 45_000
-    made.ended(("b", 1), 1.0, context("b", 50_000))
-    made.arrive(ask("new", 1_000), 2.0)
-    assert placed(made, 2.0) == {"new": "r0"}
-    made.arrive(ask("later", 1_000), 3.0)
-    made.arrive(ask("a", 53_000, turn=2), 3.0)
-    made.arrive(ask("last", 1_000), 3.0)
+    assert made.inside("a")
+    made.ended(("b", 1), 1.0, context("b", 45_500))
+    assert not made.inside("b")
+    assert made.resident_tokens("r0") == 52_000
+    made.arrive(ask("b", 46_000, turn=2), 3.0)
+    made.arrive(ask("new", 1_000), 3.0)
 
-    assert placed(made, 3.0) == {"later": "r0", "last": "r0"} or made.waiting("r0") > 0
-    made.finished("b")
-    assert placed(made, 4.0)["a"] == "r0"
+    assert placed(made, 3.0) == {}
+    made.finished("a")
+    assert placed(made, 4.0) == {"b": "r0", "new": "r0"}
 
 
 def test_an_owed_turn_that_waited_long_gets_the_memory_of_the_longest_tool():

@@ -175,3 +175,11 @@ def test_promise_4_no_admission_takes_resident_tokens_past_beta(seed, capacity, 
             del alive[session]
             ledger.release(session)
             growth = growth.end()
+
+
+def test_memory_computed_again_lowers_the_level_and_new_work_raises_it():
+    lost = AdmitState().returned(SPEC, tokens=40_000, recomputed=40_000, capacity_tokens=100_000)
+    well = lost.returned(SPEC, tokens=100_000, recomputed=0, capacity_tokens=100_000)
+
+    assert lost.level < well.level < AdmitState().level
+    assert AdmitState().returned(SPEC, 1e9, 1e9, 1e5).level == SPEC.least_level

@@ -10,6 +10,10 @@ learnt, we forecast the peak of what the present sessions will hold, and admit o
 geometric lifetimes the forecast is U while the mean context is above growth ÷ ending, and higher for a young
 crowd; a mixed crowd is not held back. ``growth_room=0`` is the paper's rule.
 
+Ours too: how far the forecast can be trusted is learnt. A few large agents wander far from their mean, and an engine
+that gives up the longest unused memory first also loses that of agents whose tool runs long. So the forecast peak
+may reach a share of beta that falls with every token of a session computed again and rises with every new one.
+
 Ours too: a thrash detector. While a replica recomputes much of what it prefills although memory is tight, no new
 agent starts on it. The paper's rate (P5) is not part of it: rates include the time an agent is held, so holding
 because of them would feed itself.
@@ -48,6 +52,10 @@ class AdmitSpec:
     """Recomputed share of prefilled tokens above which nobody new starts (papers.md section 1, ours)."""
     thrash_window_seconds: float = 60.0
     """Time constant of that share."""
+    recompute_ratio: float = 0.05
+    """Share of what later turns prefill that may be recomputed: below half of what counts as thrashing's edge."""
+    least_level: float = 0.4
+    """Least share of beta × capacity that a forecast peak may reach."""
     thrash_least_tokens: float = 8192.0
     """Prefilled tokens in the window below which the share says nothing."""
 
@@ -101,12 +109,27 @@ class AdmitState:
     at_seconds: float = 0.0
     prefilled_tokens: float = 0.0
     recomputed_tokens: float = 0.0
+    level: float = 0.8
+    """Share of beta × capacity that a forecast peak may reach, learnt."""
+
+    def returned(
+        self, spec: AdmitSpec, tokens: float, recomputed: float, capacity_tokens: float
+    ) -> "AdmitState":
+        """Return the state after a turn of a session that was here before had ``tokens`` prefilled.
+
+        What had to be computed again says that too many were let in; what was new, that all is well.
+        """
+        step = (spec.recompute_ratio * tokens - recomputed) / capacity_tokens
+        return replace(self, level=min(1.0, max(spec.least_level, self.level + step)))
 
     def prefilled(self, spec: AdmitSpec, at_seconds: float, tokens: float, recomputed: float) -> "AdmitState":
         """Return the state after a turn had ``tokens`` prefilled, ``recomputed`` of them not for the first time."""
         fade = self._fade(spec, at_seconds)
-        return AdmitState(
-            at_seconds, self.prefilled_tokens * fade + tokens, self.recomputed_tokens * fade + recomputed
+        return replace(
+            self,
+            at_seconds=at_seconds,
+            prefilled_tokens=self.prefilled_tokens * fade + tokens,
+            recomputed_tokens=self.recomputed_tokens * fade + recomputed,
         )
 
     def thrash_ratio(self, spec: AdmitSpec, at_seconds: float) -> float:
@@ -174,7 +197,8 @@ def decide(spec: AdmitSpec, growth: Growth, state: AdmitState, seen: AdmitSeen) 
     ):
         return AdmitDecision(admitted=False, why=Why.THRASHING)
     peak = growth.peak_tokens(after, seen.sessions + 1)
-    if after + spec.growth_room * (peak - after) > beta:
+    trusted = 1.0 - spec.growth_room * (1.0 - state.level)
+    if after + spec.growth_room * (peak - after) > trusted * beta:
         return AdmitDecision(admitted=False, why=Why.GROWTH)
     return AdmitDecision(admitted=True, why=Why.ROOM)
 

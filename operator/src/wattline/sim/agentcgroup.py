@@ -11,14 +11,16 @@ NEEDED = frozenset({"run_id", "prev_event_s", "last_block_s", "input_tokens", "o
 TRUE_COUNTS = ("local", "branchfs", "empirical")
 """Experiments whose ``output_tokens`` are true; elsewhere they are a streaming placeholder of 1 or 2."""
 
+HARNESS = "agentcgroup/claude-code"
+
 Row = dict[str, str]
 
 
 def load(path: Path) -> tuple[Session, ...]:
     """Return the runs with true output counts, each a session of its own.
 
-    The gap after a call is the time until the next one's last input (a tool's result) was there. Runs of one
-    experiment share a harness; the shortest first prompt among them is taken for their shared opening.
+    The gap after a call is the time until the next one's last input (a tool's result) was there. All runs are of
+    one harness; the shortest first prompt among them is taken for its opening.
     """
     calls: dict[str, list[Row]] = {}
     for row in tables.rows(path):
@@ -29,13 +31,8 @@ def load(path: Path) -> tuple[Session, ...]:
         raise TraceError(
             f"{path}: no run of an experiment with true output counts ({', '.join(TRUE_COUNTS)})"
         )
-    opening: dict[str, int] = {}
-    for run, rows in calls.items():
-        name = _experiment(run)
-        opening[name] = min(opening.get(name, 1 << 60), _prompt(path, rows[0]))
-    return tuple(
-        Session((_run(path, run, rows, opening[_experiment(run)]),), (0.0,)) for run, rows in calls.items()
-    )
+    opening = min(_prompt(path, rows[0]) for rows in calls.values())
+    return tuple(Session((_run(path, run, rows, opening),), (0.0,)) for run, rows in calls.items())
 
 
 def _run(path: Path, name: str, rows: list[Row], opening_tokens: int) -> Run:
@@ -47,8 +44,7 @@ def _run(path: Path, name: str, rows: list[Row], opening_tokens: int) -> Run:
         (_prompt(path, row), max(1, int(tables.number(path, row, "output_tokens"))), gap)
         for row, gap in zip(rows, [*gaps, 0.0], strict=True)
     ]
-    harness = f"agentcgroup/{_experiment(name)}"
-    return Run(name, name, harness, chained(Writer(name, harness, opening_tokens), calls))
+    return Run(name, name, HARNESS, chained(Writer(name, HARNESS, opening_tokens), calls))
 
 
 def _experiment(run: str) -> str:

@@ -169,11 +169,11 @@ def _seen(replica: Replica, gateway: Gateway | None) -> loop.ReplicaSeen:
     if gateway is None:
         return loop.ReplicaSeen(resident_tokens=0, capacity_tokens=engine.capacity_tokens)
     return loop.ReplicaSeen(
-        resident_tokens=gateway.ledger.resident_tokens(replica.key),
+        resident_tokens=gateway.desk.resident_tokens(replica.key),
         capacity_tokens=engine.capacity_tokens,
         slowest_agent_tokens_per_second=gateway.slowest(replica.key),
-        running=engine.running + engine.waiting,
-        waiting=gateway.waiting(replica.key),
+        running=gateway.desk.running(replica.key),
+        waiting=gateway.desk.waiting(replica.key),
         prompt_tokens_total=engine.prompt_tokens,
         cached_tokens_total=engine.cached_tokens,
         generation_tokens_total=engine.generation_tokens,

@@ -149,7 +149,7 @@ class _World:
             replica.changed()
         self.rates.sample(self.events.now_seconds)
         self._hottest_celsius = max(self._hottest_celsius, *(gpu.celsius for gpu in self.gpus.values()))
-        self.gateway.retry()
+        self.gateway.place()
 
     def _tick(self) -> None:
         for node in self.nodes:
@@ -198,7 +198,7 @@ class _World:
             prefilled_tokens=tally.prefilled_tokens,
             turns_held=tally.held,
             sessions_returned=tally.returned,
-            sessions_moved=tally.reassigned,
+            sessions_moved=tally.moved,
             preemptions=sum(replica.engine.preemptions for replica in self.replicas.values()),
             mean_clock_mhz=self._clock_mhz_seconds / self._clock_seconds
             if moving and self._clock_seconds
