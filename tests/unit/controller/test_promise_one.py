@@ -30,7 +30,7 @@ class PromiseOne(RuleBasedStateMachine):
             nodes=NODES,
         )
         self.unseen = set()
-        """Nodes whose devices changed by themselves since the last pass that could know."""
+        """Nodes that changed by themselves, or joined, since the last pass that could know."""
 
     # what the loop does
 
@@ -115,6 +115,7 @@ class PromiseOne(RuleBasedStateMachine):
     @rule(inside=st.booleans())
     def a_node_leaves_or_joins(self, inside):
         self.loop.change("row-a", nodes=("n1", "n2") if inside else ("n1",))
+        self.unseen |= {"n2"} if inside else set()
 
     # what must hold
 
@@ -134,7 +135,7 @@ class PromiseOne(RuleBasedStateMachine):
         self.loop.rounds(4)
         self.unseen.clear()
         for name in self.loop.domains:
-            least = self.beside(name) + sum(2 * bound(200) for _ in self.under(name))
+            least = self.beside(name) + sum(2 * bound(200) for _ in {*self.under(name), *self.leaving(name)})
             if self.mode(name) is Mode.ENFORCE and least <= self.loop.domains[name].spec.budget.watts:
                 assert self.loop.enforced(name).status is ConditionStatus.TRUE, self.loop.enforced(name)
 
@@ -151,12 +152,20 @@ class PromiseOne(RuleBasedStateMachine):
         rows = ROWS if name == "hall" else (name,)
         return [node for row in rows for node in self.loop.domains[row].spec.nodes]
 
+    def leaving(self, name):
+        """Nodes that a domain still pays for."""
+        held = self.loop.store.get("n2", (None, 0))[0]
+        return ["n2"] if held is not None and held.enforce and name != "row-b" else []
+
     def beside(self, name):
-        overhead = OVERHEAD * len(self.under(name)) if name == "hall" else 0
+        members = {*self.under(name), *self.leaving(name)}
+        overhead = OVERHEAD * len(members) if name == "hall" else 0
         return overhead + (0 if name == "row-b" else RESERVED)
 
     def truth(self, name):
-        return self.beside(name) + math.fsum(self.loop.nodes[node].bound_watts for node in self.under(name))
+        return self.beside(name) + math.fsum(
+            self.loop.nodes[node].bound_watts for node in {*self.under(name), *self.leaving(name)}
+        )
 
     def verdicts(self):
         return {

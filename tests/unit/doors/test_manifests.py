@@ -194,8 +194,8 @@ def test_a_problem_in_a_domain_is_said_with_its_place_and_remedy(tmp_path, old, 
         pytest.param(
             "[GPU-2]",
             "[GPU-1]",
-            ["fleet.yaml:8: spec.endpoints[1].gpus[0]: GPU GPU-1 belongs to agents/coder/a already; "
-             "a GPU runs one replica (InferencePool agents/coder)"],
+            [("fleet.yaml:8: spec.endpoints[1].gpus[0]: GPU GPU-1 belongs to agents/coder/a already; "
+             "a GPU runs one replica (InferencePool agents/coder)")],
             id="a GPU of two replicas",
         ),
         pytest.param(
@@ -207,8 +207,8 @@ def test_a_problem_in_a_domain_is_said_with_its_place_and_remedy(tmp_path, old, 
         pytest.param(
             ":8002",
             ":8001",
-            ["fleet.yaml:8: spec.endpoints[1].url: http://127.0.0.1:8001 is the url of agents/coder/a already "
-             "(InferencePool agents/coder)"],
+            [("fleet.yaml:8: spec.endpoints[1].url: http://127.0.0.1:8001 is the url of agents/coder/a already "
+             "(InferencePool agents/coder)")],
             id="two replicas at one address",
         ),
         pytest.param(
@@ -220,8 +220,8 @@ def test_a_problem_in_a_domain_is_said_with_its_place_and_remedy(tmp_path, old, 
         pytest.param(
             "model: m",
             "model: m\n  power: {wattsPerGpu: {min: 600, max: 300}, clockMhz: {min: 1.98}}",
-            ["fleet.yaml:6: spec.power.clockMhz.min: found 1.98, expected MHz as a whole number, e.g. 1410 "
-             "(InferencePool agents/coder)",
+            [("fleet.yaml:6: spec.power.clockMhz.min: found 1.98, expected MHz as a whole number, e.g. 1410 "
+             "(InferencePool agents/coder)"),
              "fleet.yaml:6: spec.power.wattsPerGpu: min 600 W is above max 300 W (InferencePool agents/coder)"],
             id="bounds the wrong way round, beside a wrong unit: both are said",
         ),
@@ -254,8 +254,10 @@ def test_a_node_hangs_on_one_domain(tmp_path):
     other = DOMAIN.replace("row-a", "row-b")
 
     assert refused(tmp_path, f"{DOMAIN}---\n{other}") == [
-        "fleet.yaml:15: spec.nodes[0]: node gpu-1 stands in PowerDomain row-a already; "
-        "name it once, in its lowest domain (PowerDomain row-b)"
+        (
+            "fleet.yaml:15: spec.nodes[0]: node gpu-1 stands in PowerDomain row-a already; "
+            "name it once, in its lowest domain (PowerDomain row-b)"
+        )
     ]
 
 

@@ -53,7 +53,7 @@ def decide(view: ClusterView, at: str) -> Decisions:
     sent: dict[str, PowerNodeSpec] = {}
     for node in held.enforced:
         settled = all(verdict.holds for verdict in _above(held.tree, node.name, verdicts))
-        watts = orders.next_watts(node, grants[node.name].watts, raised[node.name], settled=settled)
+        watts = orders.next_watts(node, grants[node.name].watts, raised.get(node.name), settled=settled)
         sent[node.name] = orders.hold(node, view, held, watts, failsafes[node.name])
     for node in held.leaving:
         assert node.spec is not None

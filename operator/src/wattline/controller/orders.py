@@ -74,10 +74,9 @@ def failsafes(held: Held, view: ClusterView) -> dict[str, float]:
 
 
 def raises(held: Held, wanted: Mapping[str, float], frozen: frozenset[str]) -> dict[str, float]:
-    """Return what each node may be raised to now.
+    """Return what each node may be raised to now, by name; nodes in ``frozen`` may not and are left out.
 
-    Everything counts at what it may draw as read back, so a decrease pays only once it is read back. Nodes in
-    ``frozen`` are not raised.
+    Everything counts at what it may draw as read back, so a decrease pays only once it is read back.
     """
     claims = [
         NodeClaim(held.tree.hangs_on[node.name], Claim(node.name, may, max(may, want), want))
@@ -85,7 +84,8 @@ def raises(held: Held, wanted: Mapping[str, float], frozen: frozenset[str]) -> d
         for may in [may_draw_watts(node)]
         for want in [may if node.name in frozen else wanted.get(node.name, may)]
     ]
-    return {grant.name: grant.watts for grant in share(held.tree.claims(), claims)}
+    granted = share(held.tree.claims(), claims)
+    return {grant.name: grant.watts for grant in granted if grant.name not in frozen}
 
 
 def release_watts(node: NodeView) -> float:
@@ -119,7 +119,7 @@ def hold(node: NodeView, view: ClusterView, held: Held, watts: float, failsafe_w
     )
 
 
-def next_watts(node: NodeView, target: float, raised: float, *, settled: bool) -> float:
+def next_watts(node: NodeView, target: float, raised: float | None, *, settled: bool) -> float:
     """Return a node's next budget: down to its target at once, up as far as is paid for.
 
     A node that is held for the first time starts no higher than the limits it was found with. Small moves are
@@ -132,7 +132,7 @@ def next_watts(node: NodeView, target: float, raised: float, *, settled: bool) -
     now = node.spec.budget_watts
     if target <= now:
         return now if settled and small(now - target, now) else target
-    reachable = min(target, raised)
+    reachable = now if raised is None else min(target, raised)
     return now if reachable <= now or small(reachable - now, now) else reachable
 
 
