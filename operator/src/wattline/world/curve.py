@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 _RATIOS = (0.617, 0.681, 0.745, 0.809, 0.872, 0.936, 1.0)
 _PERSEUS_POWER = (0.49, 0.53, 0.57, 0.64, 0.74, 0.90, 1.0)
-_PERSEUS_TIME = (1.513, 1.376, 1.266, 1.172, 1.091, 1.026, 1.0)
+_PERSEUS_TIME = (1.518, 1.378, 1.265, 1.172, 1.091, 1.026, 1.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,10 @@
 """One GPU: its clock under lock, limit and heat, its power, its energy and its readings. No I/O, no clock of its own."""
 
-from bisect import bisect_right
-
 from wattline.model.gpu import EventReason
 from wattline.world.curve import PERSEUS, PowerShape
 from wattline.world.load import Load
 from wattline.world.meter import Meter
+from wattline.world.power import PowerModel
 from wattline.world.products import PRODUCTS, Product
 from wattline.world.thermal import Thermal
 
@@ -18,19 +17,6 @@ _STEP_SECONDS = 1.0
 _LONGEST_STEP_SECONDS = 60.0
 _THERMAL_MHZ_PER_SECOND = 120.0
 _THERMAL_RELEASE_CELSIUS = 2.0
-
-
-class _Curve:
-    """A shape on the supported clocks of a product."""
-
-    __slots__ = ("clocks", "power", "time")
-
-    def __init__(self, product: Product, shape: PowerShape) -> None:
-        idle_share = product.idle_watts / product.max_watts
-        ratios = [mhz / product.max_mhz for mhz in product.clocks_mhz]
-        self.clocks = product.clocks_mhz
-        self.power = tuple(shape.dynamic_power_ratio(ratio, idle_share) for ratio in ratios)
-        self.time = tuple(shape.time_ratio(ratio) for ratio in ratios)
 
 
 class Gpu:
@@ -60,7 +46,7 @@ class Gpu:
         self.clock_mhz = product.min_mhz
         self.throttled_seconds = 0.0
         """Time spent with the clock lowered by heat."""
-        self._curve = _Curve(product, shape)
+        self._power = PowerModel(product, shape)
         self._thermal = Thermal(product.stages, inlet_celsius, product.idle_watts)
         self._meter = Meter(at_seconds, product.idle_watts)
         self._ceiling_mhz = float(product.max_mhz)
@@ -100,17 +86,17 @@ class Gpu:
 
     def clock_for(self, load: Load) -> int:
         """Return the clock that ``load`` gets now, under lock, limit, heat and settling."""
-        return self._curve.clocks[self._state_for(load)[1]]
+        return self._power.clocks_mhz[self._state_for(load)[1]]
 
     def time_ratio_for(self, load: Load) -> float:
         """Return how much longer computing takes at that clock than at full clock."""
-        return self._curve.time[self._state_for(load)[1]]
+        return self._power.time_ratios[self._state_for(load)[1]]
 
     def watts_for(self, load: Load, clock_mhz: int | None = None) -> float:
         """Return the power that ``load`` draws at a clock (by default the one it gets) at the present temperature."""
         if clock_mhz is None:
             return self._state_for(load)[3]
-        return self._watts_at(load, self._index_of(clock_mhz), self._thermal.celsius)
+        return self._power.watts(load, self._power.index_of(clock_mhz), self._thermal.celsius)
 
     def advance(self, until_seconds: float, load: Load) -> None:
         """Let time pass until ``until_seconds`` under a constant ``load``."""
@@ -136,28 +122,9 @@ class Gpu:
         self._heat(step)
         self._state = None
         self.reasons = reasons
-        self.clock_mhz = self._curve.clocks[index] if load.busy else self.product.min_mhz
+        self.clock_mhz = self._power.clocks_mhz[index] if load.busy else self.product.min_mhz
         if reasons & (EventReason.SW_THERMAL | EventReason.HW_THERMAL):
             self.throttled_seconds += step
-
-    def _watts_at(self, load: Load, index: int, celsius: float) -> float:
-        product = self.product
-        watts = product.idle_watts + product.leakage_watts_per_celsius * (celsius - product.idle_celsius)
-        if not load.busy:
-            return watts
-        power, time = self._curve.power[index], self._curve.time[index]
-        seconds = load.step_seconds(time)
-        computing = load.compute_seconds * time / seconds
-        share = self.shape.memory_clock_share
-        return (
-            watts
-            + product.busy_watts * (1.0 - computing)
-            + load.memory_watts * load.memory_seconds / seconds * (1.0 - share + share * power)
-            + load.compute_watts * computing * power
-        )
-
-    def _index_of(self, mhz: float) -> int:
-        return min(max(bisect_right(self._curve.clocks, mhz + 1e-6) - 1, 0), len(self._curve.clocks) - 1)
 
     def _state_for(self, load: Load) -> tuple[Load, int, EventReason, float]:
         state = self._state
@@ -169,7 +136,7 @@ class Gpu:
         """Return the clock's index under everything that limits it, which limit wins, and the watts."""
         celsius = self._thermal.celsius
         if not load.busy:
-            return 0, EventReason.IDLE, self._watts_at(load, 0, celsius)
+            return 0, EventReason.IDLE, self._power.watts(load, 0, celsius)
         reasons = EventReason(0)
         ceiling = self._ceiling_mhz
         if self._heat_mhz < ceiling:
@@ -178,9 +145,9 @@ class Gpu:
         if self._hardware_slowdown:
             ceiling = min(ceiling, self.product.max_mhz / 2)
             reasons |= EventReason.HW_SLOWDOWN | EventReason.HW_THERMAL
-        index = self._index_of(ceiling)
+        index = self._power.index_of(ceiling)
         limit = max(self._limit_in_force, self.product.floor_watts)
-        watts = self._watts_at(load, index, celsius)
+        watts = self._power.watts(load, index, celsius)
         if watts <= limit:
             return index, reasons, watts
         low, high = (
@@ -189,11 +156,11 @@ class Gpu:
         )  # the fastest clock within the limit lies in [low, high); low is taken if none is
         while high - low > 1:
             middle = (low + high) // 2
-            if self._watts_at(load, middle, celsius) <= limit:
+            if self._power.watts(load, middle, celsius) <= limit:
                 low = middle
             else:
                 high = middle
-        return low, reasons | EventReason.SW_POWER_CAP, self._watts_at(load, low, celsius)
+        return low, reasons | EventReason.SW_POWER_CAP, self._power.watts(load, low, celsius)
 
     def _ceiling_target(self) -> float:
         product = self.product

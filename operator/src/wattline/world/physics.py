@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from wattline.world.load import Load
 from wattline.world.products import Product
 
+ATTENTION_SHARE = 0.4
+"""Of the dense rate, what attention over a long prompt reaches [R: FlashAttention-2 on an H100, up to 400 TFLOPS of
+989]. Not fitted: the prompts of the measurements are too short to show it, those of agents are not."""
+
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
@@ -40,7 +44,7 @@ class Fit:
     bandwidth_share: float
     """Of the GPU's memory bandwidth that steps reach."""
     compute_share: float
-    """Of the GPU's dense bf16 rate that steps reach."""
+    """Of the GPU's dense bf16 rate that the multiplications with weights reach."""
     step_seconds: float
     """Per step, whatever is in it: launches, host, communication."""
     sequence_seconds: float
@@ -93,14 +97,14 @@ class EnginePhysics:
         read = architecture.weights_read(tokens) + architecture.kv_bytes_per_token * (
             context_tokens + (prefill_context_tokens if prefill_tokens else 0.0)
         )
-        flops = 2.0 * architecture.activated_parameters * tokens
-        flops += architecture.attention_flops_per_token_pair * (
-            context_tokens + prefill_tokens * prefill_context_tokens
-        )
+        flops = 2.0 * architecture.activated_parameters * tokens / fit.compute_share
+        if prefill_tokens:
+            pairs = prefill_tokens * prefill_context_tokens
+            flops += architecture.attention_flops_per_token_pair * pairs / ATTENTION_SHARE
         share = read / self.gpus
         return Load(
             memory_seconds=share / (product.bandwidth_bytes_per_second * fit.bandwidth_share),
-            compute_seconds=flops / self.gpus / (product.flops_per_second * fit.compute_share),
+            compute_seconds=flops / self.gpus / product.flops_per_second,
             fixed_seconds=fit.step_seconds + fit.sequence_seconds * sequences,
             memory_watts=fit.memory_watts,
             compute_watts=fit.compute_watts,
