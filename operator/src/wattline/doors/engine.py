@@ -1,4 +1,4 @@
-"""An engine's ``/metrics`` in vLLM's names: what it runs, what it computed, what it can hold."""
+"""What an engine says of itself: its ``/metrics``, by vLLM's names."""
 
 import re
 from collections.abc import Mapping
@@ -8,72 +8,81 @@ import aiohttp
 
 from wattline.model.errors import BackendError
 
-HANG_SECONDS = 5.0
-"""Wall time after which an engine that took the connection is given up."""
+ANSWER_SECONDS = 2.0
+"""Guards against an engine that accepts a connection and hangs, in wall seconds."""
 
-_LINE = re.compile(r"^(vllm:[a-z0-9_]+)(?:\{(.*)\})?\s+([^\s]+)")
-_LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
+_SAMPLE = re.compile(r"^vllm:([a-z_]+)(?:\{([^}]*)\})? ([^ \n]+)", re.MULTILINE)
+_LABEL = re.compile(r'([a-z_]+)="([^"]*)"')
+_NEEDED = {
+    "num_requests_running", "num_requests_waiting", "prompt_tokens_total", "generation_tokens_total",
+    "prefix_cache_hits_total", "prefix_cache_queries_total", "num_preemptions_total", "cache_config_info",
+}  # fmt: skip
+
+
+class EngineAwayError(BackendError):
+    """Nobody listens at the engine's address: it is gone, and its memory with it."""
 
 
 @dataclass(frozen=True, slots=True)
-class EngineMetrics:
-    """One look at an engine; totals are since its start, over all models it serves."""
+class EngineSample:
+    """One reading; counters are totals since the engine's start, summed over its ranks."""
 
     running: int
-    """Requests in the batch."""
     waiting: int
-    """Requests the engine has not started."""
-    prompt_tokens_total: float
-    cached_tokens_total: float
-    """Of the prompt tokens, those found in the prefix cache."""
-    generation_tokens_total: float
-    kv_used_ratio: float
-    """Share of the KV blocks in use; says nothing of sessions whose tool is running."""
+    prompt_tokens: float
+    cached_tokens: float
+    """Prompt tokens found in the prefix cache."""
+    generation_tokens: float
+    preemptions: float
     capacity_tokens: int | None
-    """Tokens its KV memory holds; absent while the engine does not say."""
+    """Tokens that the KV memory holds; absent where the engine does not say."""
 
 
-def parse(text: str) -> EngineMetrics:
-    """Return what a metrics page says; raise `BackendError` if it is not one of vLLM's."""
-    sums: dict[str, float] = {}
-    config: Mapping[str, str] = {}
-    for line in text.splitlines():
-        found = _LINE.match(line)
-        if found is None:
+def parse(text: str) -> EngineSample:
+    """Return what the text of ``/metrics`` says; raise `BackendError` if it is no vLLM's."""
+    sums = dict.fromkeys(_NEEDED, 0.0)
+    found: set[str] = set()
+    capacity: int | None = None
+    for name, labels, value in _SAMPLE.findall(text):
+        if name not in _NEEDED:
             continue
-        name, labels, value = found.groups()
+        found.add(name)
+        if name == "cache_config_info":
+            tokens = _capacity_tokens(dict(_LABEL.findall(labels)))
+            capacity = tokens if capacity is None or tokens is None else capacity + tokens
+            continue
         try:
-            sums[name] = sums.get(name, 0.0) + float(value)
+            sums[name] += float(value)
         except ValueError as error:
-            raise BackendError(f"not a metrics page: {line[:80]}") from error
-        if name == "vllm:cache_config_info":
-            config = dict(_LABEL.findall(labels or ""))
-    if "vllm:num_requests_running" not in sums:
-        raise BackendError("no vllm:num_requests_running on its metrics page; is it an engine?")
-    return EngineMetrics(
-        running=int(sums["vllm:num_requests_running"]),
-        waiting=int(sums.get("vllm:num_requests_waiting", 0.0)),
-        prompt_tokens_total=sums.get("vllm:prompt_tokens_total", 0.0),
-        cached_tokens_total=sums.get("vllm:prefix_cache_hits_total", 0.0),
-        generation_tokens_total=sums.get("vllm:generation_tokens_total", 0.0),
-        kv_used_ratio=sums.get("vllm:kv_cache_usage_perc", sums.get("vllm:gpu_cache_usage_perc", 0.0)),
-        capacity_tokens=_capacity(config),
+            raise BackendError(f"vllm:{name} is {value!r}, not a number") from error
+    if "num_requests_running" not in found:
+        raise BackendError("/metrics has no vllm:num_requests_running")
+    return EngineSample(
+        running=int(sums["num_requests_running"]),
+        waiting=int(sums["num_requests_waiting"]),
+        prompt_tokens=sums["prompt_tokens_total"],
+        cached_tokens=sums["prefix_cache_hits_total"],
+        generation_tokens=sums["generation_tokens_total"],
+        preemptions=sums["num_preemptions_total"],
+        capacity_tokens=capacity,
     )
 
 
-async def read_metrics(http: aiohttp.ClientSession, url: str) -> EngineMetrics:
-    """Ask one engine; raise `BackendError` if it does not answer as an engine does."""
+def _capacity_tokens(labels: Mapping[str, str]) -> int | None:
     try:
-        async with http.get(f"{url}/metrics", timeout=aiohttp.ClientTimeout(total=HANG_SECONDS)) as answer:
-            if answer.status != 200:
-                raise BackendError(f"{url}/metrics answers {answer.status}")
-            return parse(await answer.text())
-    except (aiohttp.ClientError, TimeoutError, UnicodeDecodeError) as error:
-        raise BackendError(f"{url} does not answer: {error or type(error).__name__}") from error
-
-
-def _capacity(config: Mapping[str, str]) -> int | None:
-    try:
-        return int(config["block_size"]) * int(config["num_gpu_blocks"])
-    except (KeyError, ValueError):
+        return int(labels["num_gpu_blocks"]) * int(labels["block_size"])
+    except (KeyError, ValueError):  # vLLM says "None" until it has sized its cache
         return None
+
+
+async def read(session: aiohttp.ClientSession, url: str) -> EngineSample:
+    """Return an engine's present reading; raise `EngineAwayError` if nobody listens, else `BackendError`."""
+    limit = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
+    try:
+        async with session.get(f"{url.rstrip('/')}/metrics", timeout=limit) as response:
+            response.raise_for_status()
+            return parse(await response.text())
+    except aiohttp.ClientConnectorError as error:
+        raise EngineAwayError(f"{url}: {error.strerror or error}") from error
+    except (TimeoutError, aiohttp.ClientError, UnicodeDecodeError) as error:
+        raise BackendError(f"{url}: {type(error).__name__}: {error}") from error

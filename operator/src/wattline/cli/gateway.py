@@ -1,0 +1,125 @@
+"""``wattline gateway``: the OpenAI-compatible door that agents call."""
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Any
+
+import click
+
+from wattline.cli.options import address, speed_option, state_option
+from wattline.doors.clock import BootClock
+from wattline.gateway.main import Place, listener, run
+from wattline.gateway.settings import Settings
+from wattline.model.errors import ManifestError, WattlineError
+from wattline.policy.route import Mode
+
+DEFAULTS = Settings()
+
+LEAST_POLL_WALL_SECONDS = 0.2
+"""At high speeds engines and agents are not read more often than this, to leave the machine to them."""
+
+
+@click.command()
+@click.option(
+    "-f",
+    "--folder",
+    "folders",
+    multiple=True,
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Manifests: files or folders.",
+)
+@state_option
+@speed_option
+@click.option(
+    "--listen",
+    default="127.0.0.1:8080",
+    show_default=True,
+    help="HOST:PORT to serve on; port 0 takes a free one.",
+)
+@click.option(
+    "--routing",
+    type=click.Choice([mode.value for mode in Mode]),
+    default=Mode.WATTLINE.value,
+    show_default=True,
+    help="How the replica of a turn is chosen.",
+)
+@click.option(
+    "--admission",
+    type=click.Choice(["on", "off"]),
+    default="on",
+    show_default=True,
+    help="Whether first turns wait for KV memory.",
+)
+@click.option(
+    "--first-turn-wait",
+    default=DEFAULTS.first_turn_wait_seconds,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    help="Seconds a first turn is held before it is refused.",
+)
+@click.option(
+    "--turn-wait",
+    default=DEFAULTS.turn_wait_seconds,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    help="Seconds a turn of an admitted session may wait for memory.",
+)
+@click.option(
+    "--session-idle",
+    default=DEFAULTS.idle_seconds,
+    show_default=True,
+    type=click.FloatRange(min=1),
+    help="Seconds of silence after which a session's memory is given to others.",
+)
+@click.option(
+    "--adopting",
+    default=DEFAULTS.adopting_seconds,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    help="Seconds after the start in which running sessions are let in unasked.",
+)
+@click.option(
+    "--drain",
+    default=DEFAULTS.drain_seconds,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    help="Seconds to finish running turns after SIGTERM.",
+)
+def gateway(folders: tuple[Path, ...], state: Path, speed: float, listen: str, **flags: Any) -> None:
+    """Serve /v1/chat/completions and /v1/completions for the InferencePools of FOLDER.
+
+    Admits agents by the KV memory there is, keeps their turns where their context is, and says in a header what each
+    run has cost. All times are in world seconds.
+    """
+    logging.basicConfig(format="%(levelname).1s %(name)s: %(message)s", level=logging.INFO)
+    settings = Settings(
+        routing=Mode(flags["routing"]),
+        admission=flags["admission"] == "on",
+        first_turn_wait_seconds=flags["first_turn_wait"],
+        turn_wait_seconds=flags["turn_wait"],
+        idle_seconds=flags["session_idle"],
+        adopting_seconds=flags["adopting"],
+        drain_seconds=flags["drain"],
+        poll_seconds=max(DEFAULTS.poll_seconds, LEAST_POLL_WALL_SECONDS * speed),
+    )
+    try:
+        place = Place(folders, state, speed)
+        host, port = address(listen)
+        with listener(host, port) as sock:
+            _with_fastest_loop(run(place, settings, BootClock(speed), sock))
+    except ManifestError as error:
+        raise click.ClickException(f"the manifests have problems, nothing was started:\n{error}") from error
+    except WattlineError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _with_fastest_loop(main: Any) -> None:
+    """Run on uvloop where it is installed."""
+    try:
+        import uvloop  # noqa: PLC0415 - an optional part
+    except ImportError:
+        asyncio.run(main)
+    else:
+        uvloop.run(main)

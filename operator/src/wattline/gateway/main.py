@@ -1,0 +1,114 @@
+"""Builds a gateway and runs it until it is told to stop."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+from aiohttp import web
+
+from wattline.doors.clock import Clock
+from wattline.doors.manifests import load
+from wattline.gateway import watch
+from wattline.gateway.app import Routes
+from wattline.gateway.proxy import Proxy
+from wattline.gateway.service import Gateway
+from wattline.gateway.settings import Settings
+from wattline.model.errors import WattlineError
+
+log = logging.getLogger(__name__)
+
+KEEP_ALIVE_SECONDS = 4.0
+"""Connections to engines are dropped before uvicorn drops them (5 s), in wall seconds."""
+
+DRAIN_LOOK_SECONDS = 0.5
+"""How often a stopping gateway looks whether its turns are done, in world seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a gateway is given."""
+
+    manifests: Sequence[Path]
+    state: Path
+    speed: float = 1.0
+    """World seconds to a second; tells clients in their own seconds when to come back."""
+
+
+def listener(host: str, port: int) -> socket.socket:
+    """Return a listening socket; raise `WattlineError` in one line where that is not possible."""
+    try:
+        return socket.create_server((host, port), backlog=1024)
+    except (OSError, OverflowError) as error:
+        what = os.strerror(error.errno or 0) if isinstance(error, OSError) else str(error)
+        raise WattlineError(
+            f"cannot listen on {host}:{port}: {what}; choose another with --listen"
+        ) from error
+
+
+async def run(place: Place, settings: Settings, clock: Clock, sock: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT, then finish the turns there are; a second signal ends at once."""
+    stop, now = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, lambda: now.set() if stop.is_set() else stop.set())
+    async with serving(place, settings, clock, sock) as gateway:
+        host, port = sock.getsockname()[:2]
+        log.info("gateway on http://%s:%s/v1 for %s", host, port, ", ".join(gateway.pools) or "no pools yet")
+        await stop.wait()
+        await drain(gateway, now)
+
+
+async def drain(gateway: Gateway, now: asyncio.Event) -> None:
+    """Take no new sessions and return when the turns under way are over, their time is up, or ``now`` is set."""
+    gateway.draining = True
+    until = gateway.clock.now() + gateway.settings.drain_seconds
+    log.info("stopping: no new sessions; %d turns to finish", len(gateway.turns))
+    while gateway.turns and gateway.clock.now() < until and not now.is_set():
+        await gateway.clock.sleep_until(gateway.clock.now() + DRAIN_LOOK_SECONDS, or_set=now)
+    if gateway.turns:
+        log.error(
+            "stopped with %d turns under way; their clients see a broken connection", len(gateway.turns)
+        )
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    place: Place, settings: Settings, clock: Clock, sock: socket.socket
+) -> AsyncIterator[Gateway]:
+    """Serve a gateway on a socket for as long as the block runs; a part that fails ends all."""
+    fleet = load(place.manifests)
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS)
+    async with (
+        aiohttp.ClientSession(connector=connector, auto_decompress=False) as upstream,
+        aiohttp.ClientSession() as reading,
+        asyncio.TaskGroup() as parts,
+    ):
+        gateway = Gateway(fleet, settings, clock, Proxy(upstream, clock), speed=place.speed)
+        runner = web.AppRunner(
+            Routes(gateway).app(), handler_cancellation=True, access_log=None, shutdown_timeout=1.0
+        )
+        await runner.setup()
+        loops: list[Callable[[], Awaitable[None]]] = [
+            lambda: watch.engines(gateway, reading),
+            lambda: watch.agents(gateway, reading, place.state),
+            lambda: watch.manifests(gateway, place.manifests),
+        ]
+        tasks = [parts.create_task(_part(each)) for each in loops]
+        try:
+            await web.SockSite(runner, sock).start()
+            yield gateway
+        finally:
+            for task in tasks:
+                task.cancel()
+            await runner.cleanup()
+
+
+async def _part(loop: Callable[[], Awaitable[None]]) -> None:
+    await loop()

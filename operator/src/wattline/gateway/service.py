@@ -1,0 +1,356 @@
+"""What happens to a completion request: who asks, may it start, where, and what it cost."""
+
+import logging
+import math
+from collections.abc import Mapping
+from itertools import count
+
+from aiohttp import web
+
+from wattline.api.inferencepool import InferencePool
+from wattline.doors.clock import Clock
+from wattline.gateway.counts import Counts, Spread
+from wattline.gateway.energy import Energy
+from wattline.gateway.identity import identify
+from wattline.gateway.pool import Pool
+from wattline.gateway.prompt import Prompt, parse
+from wattline.gateway.proxy import EngineFailedError, Proxy, Sent
+from wattline.gateway.refusal import Reason, Refused
+from wattline.gateway.runs import Runs
+from wattline.gateway.sessions import Session, Sessions
+from wattline.gateway.settings import Settings
+from wattline.gateway.turn import Turn
+from wattline.loops.turns import Ask
+from wattline.model.fleet import Fleet, full_name
+from wattline.policy.account import Work
+
+log = logging.getLogger(__name__)
+
+MOST_TRIES = 5
+"""Engines that a turn is given to before its client hears of it."""
+
+HEADERS = ("x-wattline-energy-joules", "x-wattline-session", "x-wattline-replica")
+
+
+class Gateway:
+    """Everything that a request meets; built by the command, driven by the routes and the watch loops."""
+
+    def __init__(self, fleet: Fleet, settings: Settings, clock: Clock, proxy: Proxy, *, speed: float) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.runs = Runs()
+        self.energy = Energy(self.runs)
+        self.sessions = Sessions(settings.forget_seconds)
+        self.counts = Counts()
+        self.pools: dict[str, Pool] = {}
+        self.draining = False
+        self.turns: dict[int, Turn] = {}
+        """Turns under way, held ones included."""
+        self._started_seconds = clock.now()
+        self._speed = speed
+        self._proxy = proxy
+        self._numbers = count(1)
+        self.declare(fleet)
+
+    @property
+    def adopting(self) -> bool:
+        """Whether sessions of an earlier gateway are let in without asking."""
+        return self.clock.now() - self._started_seconds < self.settings.adopting_seconds
+
+    def declare(self, fleet: Fleet) -> None:
+        """Take the pools as the manifests say now; one that is gone takes no new sessions."""
+        for declared in fleet.pools:
+            pool = self._pool(declared)
+            self.energy.endpoints(pool.name, declared.spec.endpoints)
+        for name in set(self.pools) - {full_name(declared) for declared in fleet.pools}:
+            gone = self.pools[name].declared
+            self.pools[name].declare(
+                gone.model_copy(update={"spec": gone.spec.model_copy(update={"replicas": 0})})
+            )
+
+    async def complete(self, request: web.Request, *, chat: bool) -> web.StreamResponse:
+        """Answer a completion request; raise `Refused` where there is no answer."""
+        arrived_seconds = self.clock.now()
+        turn = self._meet(request, parse(await request.read(), chat=chat), arrived_seconds)
+        self.turns[turn.number] = turn
+        outcome = "left"
+        try:
+            sent = await self._run(turn, request)
+            outcome = sent.outcome
+            if outcome == "broken":
+                log.error("a turn of session %s broke off: %s", turn.session.id, sent.detail)
+        except Refused as refused:
+            outcome = "refused"
+            self.counts.refusals[turn.pool.name, str(refused.reason)] += 1
+            raise
+        else:
+            return sent.response
+        finally:
+            self.counts.requests[turn.pool.name, outcome] += 1
+            self._close(turn)
+
+    def finish(self, session_id: str) -> int:
+        """End a session, and all that belong to it if it is a root; return how many were known."""
+        family = self.sessions.family(session_id)
+        for session in family:
+            self._end(session)
+        self._pump()
+        return len(family)
+
+    def tidy(self) -> None:
+        """Give back the memory of sessions that are silent, forget those that are so for long, try held turns."""
+        now = self.clock.now()
+        for session in self.sessions.forgotten(now):
+            self._end(session)
+        for session in self.sessions.all():
+            for chain in session.side_chains(now):
+                self.pools[chain.key[0]].desk.finished(chain.key)
+                del session.chains[chain.key]
+        for pool in self.pools.values():
+            pool.desk.expired(now, self.settings.idle_seconds)
+        self.energy.settle()
+        self._pump()
+
+    def _pump(self) -> None:
+        for pool in self.pools.values():
+            pool.pump()
+
+    def _pool(self, declared: InferencePool) -> Pool:
+        name = full_name(declared)
+        if name in self.pools:
+            self.pools[name].declare(declared)
+        else:
+            self.pools[name] = Pool(declared, self.settings, self.clock)
+        return self.pools[name]
+
+    def _meet(self, request: web.Request, prompt: Prompt, arrived_seconds: float) -> Turn:
+        pool = next((pool for pool in self.pools.values() if pool.declared.spec.model == prompt.model), None)
+        if pool is None:
+            known = ", ".join(sorted({pool.declared.spec.model for pool in self.pools.values()}))
+            raise Refused(
+                404,
+                Reason.NO_SUCH_MODEL,
+                f"the model {prompt.model} does not exist; models here: {known}",
+                code="model_not_found",
+                param="model",
+            )
+        identity = identify(request.headers, prompt)
+        if self.draining and self.sessions.get(identity.session) is None:
+            raise self._refused(503, Reason.DRAINING, "this gateway is stopping and takes no new sessions", 1)
+        context, known_bytes = pool.blocks.context(prompt.text)
+        session = self.sessions.meet(identity, arrived_seconds)
+        chain = session.chain(pool.name, context)
+        chain.busy = True
+        estimate = chain.estimate(context, pool.tokens_per_byte.ratio)
+        return Turn(
+            next(self._numbers),
+            pool,
+            identity,
+            session,
+            chain,
+            prompt,
+            context,
+            known_bytes,
+            estimate,
+            arrived_seconds,
+        )
+
+    async def _run(self, turn: Turn, request: web.Request) -> Sent:
+        """Seat the turn and send it, again where an engine fails before it answered."""
+        run = self.runs.run(turn.session.root)
+        run.open_turns += 1
+        try:
+            while True:
+                await self._seat(turn)
+                try:
+                    return await self._proxy.send(
+                        turn,
+                        request,
+                        headers=lambda: self._headers(turn),
+                        progress=self._progress,
+                        others=self._others(turn),
+                    )
+                except EngineFailedError as error:
+                    self._failed(turn, error)
+                finally:
+                    self._leave(turn)
+        finally:
+            run.open_turns -= 1
+
+    async def _seat(self, turn: Turn) -> None:
+        """Wait until the turn may start, or raise `Refused`."""
+        pool, session = turn.pool, turn.session
+        turn.tries += 1
+        known = pool.desk.known(turn.chain.key)
+        owed = known or turn.tries > 1 or self.sessions.owed(session)
+        if not owed and pool.desk.held >= self.settings.most_held:
+            raise self._saturated(turn, "too many agents are held already")
+        ask = Ask(
+            turn.key,
+            turn.chain.key,
+            turn.context,
+            turn.estimated_tokens,
+            owed=owed,
+            adopted=not owed and turn.prompt.continues and self.adopting,
+        )
+        wait = self.settings.turn_wait_seconds if owed else self.settings.first_turn_wait_seconds
+        answer = await pool.seat(ask, wait)
+        if answer is None:
+            raise self._no_room(turn, wait, owed=owed)
+        if answer.replica is None:
+            raise Refused(
+                400,
+                Reason.TOO_LARGE,
+                f"about {turn.estimated_tokens} tokens do not fit the KV memory of any replica of {pool.name}",
+                code="context_length_exceeded",
+                param="messages",
+            )
+        turn.replica = answer.replica
+        now = self.clock.now()
+        self.sessions.accepted(session)
+        self.counts.routed[pool.name, str(answer.routed)] += 1
+        self.counts.admitted[pool.name, str(answer.admitted)] += 1
+        self.counts.held_seconds.setdefault(pool.name, Spread()).observe(now - turn.arrived_seconds)
+        replica = pool.replicas[answer.replica]
+        replica.sequences += turn.prompt.sequences
+        replica.rates.arrived(turn.chain.key, turn.number, turn.arrived_seconds)
+        self.energy.started((pool.name, answer.replica), turn.number, now)
+
+    def _progress(self, turn: Turn) -> None:
+        """Take note of a part of the answer."""
+        assert turn.replica is not None
+        fresh = turn.output_tokens - turn.counted_tokens
+        turn.counted_tokens += fresh
+        turn.pool.replicas[turn.replica].rates.generated(turn.chain.key, fresh, turn.last_seconds)
+
+    def _others(self, turn: Turn) -> bool:
+        """Return whether a turn could run elsewhere if its engine fails."""
+        if turn.tries >= MOST_TRIES:
+            return False
+        return any(replica.usable for name, replica in turn.pool.replicas.items() if name != turn.replica)
+
+    def _failed(self, turn: Turn, error: EngineFailedError) -> None:
+        """Take an engine that failed out of use until it answers again; raise `Refused` if that was the last try."""
+        assert turn.replica is not None
+        log.warning("turn of session %s is tried again: %s", turn.session.id, error)
+        self.counts.retries[turn.pool.name] += 1
+        if not error.stale or turn.tries > 1:
+            turn.pool.failed(turn.replica, gone=error.gone)
+        if turn.tries >= MOST_TRIES:
+            raise self._refused(503, Reason.NO_ENDPOINTS, f"every try failed, last: {error}", 5)
+
+    def _leave(self, turn: Turn) -> None:
+        """Take note that a turn is no longer at its engine, however it ended."""
+        assert turn.replica is not None
+        pool, now = turn.pool, self.clock.now()
+        where = (pool.name, turn.replica)
+        answered = turn.first_seconds is not None
+        replica = pool.replicas[turn.replica]
+        replica.sequences -= turn.prompt.sequences
+        replica.rates.ended(turn.chain.key, turn.number, now)
+        if answered:
+            assert turn.first_seconds is not None
+            self._count(turn)
+            pool.desk.prefilled(turn.key, now, turn.prefilled_tokens, turn.recomputed_tokens)
+            held = turn.prompt_tokens + round(turn.output_tokens)
+            pool.desk.ended(turn.key, now, turn.context, held)
+            self._remember(turn, held)
+            self.energy.ended(
+                where,
+                turn.number,
+                Work(
+                    turn.session.root,
+                    turn.dispatched_seconds,
+                    turn.first_seconds,
+                    turn.last_seconds,
+                    turn.prefilled_tokens,
+                    turn.output_tokens,
+                ),
+            )
+        else:
+            pool.desk.ended(turn.key, now)
+            aborted = Work(
+                turn.session.root,
+                turn.dispatched_seconds,
+                now,
+                now,
+                turn.estimated_tokens - turn.known_tokens,
+                0,
+            )
+            self.energy.ended(where, turn.number, aborted)
+        self.runs.run(turn.session.root).last_seconds[where] = now
+        turn.replica = None
+        pool.pump()
+
+    def _remember(self, turn: Turn, held_tokens: int) -> None:
+        """Keep what the engine counted, for the estimate of the next prompt."""
+        chain, ratio = turn.chain, turn.pool.tokens_per_byte
+        chain.context = turn.context
+        if turn.usage is None:
+            return
+        ratio.add(turn.usage.prompt_tokens, len(turn.prompt.text))
+        if turn.prompt.stream:
+            turn.pool.tokens_per_stream_byte.add(turn.usage.completion_tokens, turn.stream_bytes)
+        chain.tokens = held_tokens
+        chain.counted_bytes = len(turn.prompt.text) + round(turn.usage.completion_tokens / ratio.ratio)
+
+    def _count(self, turn: Turn) -> None:
+        assert turn.first_seconds is not None
+        run, name = self.runs.run(turn.session.root), turn.pool.name
+        kinds = {
+            "prompt": turn.prompt_tokens,
+            "cached": turn.cached_tokens,
+            "recomputed": turn.recomputed_tokens,
+            "completion": round(turn.output_tokens),
+        }
+        for kind, tokens in kinds.items():
+            self.counts.tokens[name, kind] += tokens
+        run.turns += 1
+        run.prompt_tokens += kinds["prompt"]
+        run.cached_tokens += kinds["cached"]
+        run.recomputed_tokens += kinds["recomputed"]
+        run.completion_tokens += kinds["completion"]
+        waited = turn.first_seconds - turn.arrived_seconds
+        self.counts.first_byte_seconds.setdefault(name, Spread()).observe(waited)
+
+    def _close(self, turn: Turn) -> None:
+        """Take note that a request is over."""
+        now = self.clock.now()
+        del self.turns[turn.number]
+        turn.chain.busy = False
+        turn.chain.idle_since_seconds = turn.session.seen_seconds = now
+        if turn.identity.final or (turn.session.placed == 0 and not turn.session.busy):
+            self._end(turn.session)
+            self._pump()
+
+    def _end(self, session: Session) -> None:
+        for key in session.chains:
+            self.pools[key[0]].desk.finished(key)
+        self.sessions.end(session)
+
+    def _headers(self, turn: Turn) -> Mapping[str, str]:
+        joules = self.runs.run(turn.session.root).joules
+        return dict(zip(HEADERS, (f"{joules:.1f}", turn.session.id, str(turn.replica)), strict=True))
+
+    def _no_room(self, turn: Turn, waited_seconds: float, *, owed: bool) -> Refused:
+        pool = turn.pool
+        if not pool.reachable:
+            message = f"no engine of {pool.name} answered for {waited_seconds:.0f} s"
+            return self._refused(503, Reason.NO_ENDPOINTS, message, 10)
+        if owed:
+            why = pool.desk.held_because
+            message = f"no replica of {pool.name} had memory for this turn for {waited_seconds:.0f} s ({why})"
+            return self._refused(503, Reason.WAITED, message, 10)
+        return self._saturated(turn, f"held for {waited_seconds:.0f} s")
+
+    def _saturated(self, turn: Turn, what: str) -> Refused:
+        """Return what a first turn is told that cannot be held any longer."""
+        desk = turn.pool.desk
+        why = "" if desk.held_because is None else f", {desk.held_because}"
+        message = f"{turn.pool.name} has no memory for new agents: {what}{why}, {desk.held} waiting"
+        return self._refused(429, Reason.SATURATED, message, 10 + 2 * desk.held)
+
+    def _refused(self, status: int, reason: Reason, message: str, retry_seconds: float) -> Refused:
+        """Return a refusal whose ``Retry-After`` is in the client's seconds."""
+        wall = min(60, max(1, math.ceil(retry_seconds / self._speed)))
+        return Refused(status, reason, f"{message}; retry in {wall} s", retry_after_seconds=wall)
