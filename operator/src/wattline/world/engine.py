@@ -359,7 +359,7 @@ class Engine:
 
     def _seconds_of(self, load: Load) -> float:
         """Return the length of a step: all wait for the slowest GPU of the group."""
-        return max(load.step_seconds(gpu.time_ratio_for(load)) for gpu in self.gpus)
+        return max(gpu.step_seconds_for(load) for gpu in self.gpus)
 
     def _steps_to_end(self) -> float:
         """Return the steps until the next sequence has all its tokens."""

@@ -64,10 +64,8 @@ _ACTIVATION_BYTES = 3e9
 """Kept free of KV memory on each GPU [assumption]; it puts Llama-3.1-70B ×4 where the measurements show the bound."""
 
 
-def capacity_tokens(
-    architecture: Architecture, product: Product, gpus: int, replicated_bytes: float = 0.0
-) -> int:
-    """Return how many tokens of KV memory are left beside the weights."""
+def capacity_tokens(architecture: Architecture, product: Product, gpus: int) -> int:
+    """Return how many tokens of KV memory are left beside the weights: experts are divided, the rest of them copied."""
     usable = gpus * (product.memory_bytes * _MEMORY_SHARE - _ACTIVATION_BYTES)
     copied = architecture.weight_bytes - architecture.expert_bytes if architecture.expert_bytes else 0.0
     weights = architecture.weight_bytes + copied * (gpus - 1)
@@ -81,11 +79,11 @@ def _fitted(architecture: Architecture, gpus: int, fit: Fit) -> EnginePhysics:
 # Printed by bench/fit_engine.py: bandwidth share, compute share, seconds per step, seconds per sequence, watts of memory,
 # watts of computing.
 _FITTED = (
-    _fitted(QWEN3_14B, 1, Fit(0.789, 0.487, 0.0005, 7.85e-05, 259.0, 700.0)),
-    _fitted(LLAMA_70B, 4, Fit(0.642, 0.8, 0.000613, 7.21e-05, 244.0, 700.0)),
-    _fitted(GPT_OSS_20B, 1, Fit(0.55, 0.239, 0.000595, 4.26e-05, 356.0, 700.0)),
-    _fitted(QWEN3_CODER_30B, 1, Fit(0.93, 0.13, 0.00307, 5.46e-05, 373.0, 607.0)),
-    _fitted(QWEN3_CODER_30B, 2, Fit(0.814, 0.175, 0.00404, 5.27e-05, 383.0, 614.0)),
+    _fitted(QWEN3_14B, 1, Fit(0.791, 0.464, 0.000502, 7.85e-05, 265.0, 698.0)),
+    _fitted(LLAMA_70B, 4, Fit(0.687, 0.8, 0.00176, 7.09e-05, 279.0, 699.0)),
+    _fitted(GPT_OSS_20B, 1, Fit(0.552, 0.24, 0.000619, 4.27e-05, 363.0, 700.0)),
+    _fitted(QWEN3_CODER_30B, 1, Fit(0.93, 0.131, 0.00334, 3.91e-05, 408.0, 686.0)),
+    _fitted(QWEN3_CODER_30B, 2, Fit(0.81, 0.174, 0.00403, 5.21e-05, 404.0, 600.0)),
 )
 
 

@@ -4,7 +4,7 @@ from wattline.model.gpu import EventReason
 from wattline.world.curve import PERSEUS, PowerShape
 from wattline.world.load import Load
 from wattline.world.meter import Meter
-from wattline.world.power import PowerModel
+from wattline.world.power import Draw, PowerModel
 from wattline.world.products import PRODUCTS, Product
 from wattline.world.thermal import Thermal
 
@@ -53,25 +53,25 @@ class Gpu:
         self._limit_in_force = product.max_watts
         self._heat_mhz = float(product.max_mhz)
         self._hardware_slowdown = False
-        self._state: tuple[Load, int, EventReason, float] | None = None
-        """Load, clock index, reasons and watts as last worked out; none once anything changed."""
+        self._draw: Draw | None = None
+        self._draw_of: Load | None = None
 
     # Settings, as a driver keeps them.
 
     def lock_clocks(self, min_mhz: int, max_mhz: int) -> None:
         """Hold the clock between two values; what the product cannot hold is clamped in silence, as the device does."""
         self.locked_mhz = (min_mhz, max_mhz)
-        self._state = None
+        self._draw = None
 
     def reset_clocks(self) -> None:
         """Let the clock go as high as it can."""
         self.locked_mhz = None
-        self._state = None
+        self._draw = None
 
     def set_limit(self, watts: float) -> None:
         """Set the power limit, within the product's range."""
         self.limit_watts = min(max(watts, self.product.min_watts), self.product.max_watts)
-        self._state = None
+        self._draw = None
 
     def set_inlet(self, celsius: float) -> None:
         """Change the temperature of the air that comes in."""
@@ -86,16 +86,16 @@ class Gpu:
 
     def clock_for(self, load: Load) -> int:
         """Return the clock that ``load`` gets now, under lock, limit, heat and settling."""
-        return self._power.clocks_mhz[self._state_for(load)[1]]
+        return self._power.clocks_mhz[self._state_for(load).clock_index]
 
-    def time_ratio_for(self, load: Load) -> float:
-        """Return how much longer computing takes at that clock than at full clock."""
-        return self._power.time_ratios[self._state_for(load)[1]]
+    def step_seconds_for(self, load: Load) -> float:
+        """Return how long a step of ``load`` takes now."""
+        return self._power.step_seconds(load, self._state_for(load))
 
     def watts_for(self, load: Load, clock_mhz: int | None = None) -> float:
-        """Return the power that ``load`` draws at a clock (by default the one it gets) at the present temperature."""
+        """Return the power that ``load`` draws at a clock (by default as it runs now) at the present temperature."""
         if clock_mhz is None:
-            return self._state_for(load)[3]
+            return self._state_for(load).watts
         return self._power.watts(load, self._power.index_of(clock_mhz), self._thermal.celsius)
 
     def advance(self, until_seconds: float, load: Load) -> None:
@@ -106,61 +106,44 @@ class Gpu:
             if self.settling:
                 step = min(step, _SETTLE_STEP_SECONDS)
                 self._settle(step)
-                self._state = None
+                self._draw = None
             elif step > longest:
                 step = longest
                 longest = min(longest * 1.5, _LONGEST_STEP_SECONDS) if not load.busy else _STEP_SECONDS
             self._pass(step, load, until_seconds)
 
     def _pass(self, step: float, load: Load, until_seconds: float) -> None:
-        thermal = self._thermal
-        _, index, reasons, watts = self._state_for(load)
+        draw = self._state_for(load)
         end = self.now_seconds + step
         self.now_seconds = until_seconds if end > until_seconds - 1e-9 else end
-        self._meter.add(self.now_seconds, watts)
-        thermal.advance(step, watts)
-        self._heat(step)
-        self._state = None
-        self.reasons = reasons
-        self.clock_mhz = self._power.clocks_mhz[index] if load.busy else self.product.min_mhz
-        if reasons & (EventReason.SW_THERMAL | EventReason.HW_THERMAL):
+        self.reasons = self._reasons_of(load, draw)
+        self.clock_mhz = self._power.clocks_mhz[draw.clock_index]
+        if self.reasons & (EventReason.SW_THERMAL | EventReason.HW_THERMAL):
             self.throttled_seconds += step
+        self._meter.add(self.now_seconds, draw.watts)
+        self._thermal.advance(step, draw.watts)
+        self._heat(step)
+        self._draw = None
 
-    def _state_for(self, load: Load) -> tuple[Load, int, EventReason, float]:
-        state = self._state
-        if state is None or state[0] is not load:
-            state = self._state = (load, *self._work_out(load))
-        return state
+    def _state_for(self, load: Load) -> Draw:
+        if self._draw is None or self._draw_of is not load:
+            self._draw_of = load
+            ceiling = min(self._ceiling_mhz, self._heat_mhz)
+            if self._hardware_slowdown:
+                ceiling = min(ceiling, self.product.max_mhz / 2)
+            index = self._power.index_of(ceiling) if load.busy else 0
+            self._draw = self._power.under(load, index, self._limit_in_force, self._thermal.celsius)
+        return self._draw
 
-    def _work_out(self, load: Load) -> tuple[int, EventReason, float]:
-        """Return the clock's index under everything that limits it, which limit wins, and the watts."""
-        celsius = self._thermal.celsius
+    def _reasons_of(self, load: Load, draw: Draw) -> EventReason:
         if not load.busy:
-            return 0, EventReason.IDLE, self._power.watts(load, 0, celsius)
-        reasons = EventReason(0)
-        ceiling = self._ceiling_mhz
-        if self._heat_mhz < ceiling:
-            ceiling = self._heat_mhz
+            return EventReason.IDLE
+        reasons = EventReason.SW_POWER_CAP if draw.limited else EventReason(0)
+        if self._heat_mhz < self._ceiling_mhz:
             reasons |= EventReason.SW_THERMAL
         if self._hardware_slowdown:
-            ceiling = min(ceiling, self.product.max_mhz / 2)
             reasons |= EventReason.HW_SLOWDOWN | EventReason.HW_THERMAL
-        index = self._power.index_of(ceiling)
-        limit = max(self._limit_in_force, self.product.floor_watts)
-        watts = self._power.watts(load, index, celsius)
-        if watts <= limit:
-            return index, reasons, watts
-        low, high = (
-            0,
-            index,
-        )  # the fastest clock within the limit lies in [low, high); low is taken if none is
-        while high - low > 1:
-            middle = (low + high) // 2
-            if self._power.watts(load, middle, celsius) <= limit:
-                low = middle
-            else:
-                high = middle
-        return low, reasons | EventReason.SW_POWER_CAP, self._power.watts(load, low, celsius)
+        return reasons
 
     def _ceiling_target(self) -> float:
         product = self.product

@@ -1,10 +1,23 @@
 """What a GPU draws: from load, clock and temperature."""
 
 from bisect import bisect_right
+from typing import NamedTuple
 
 from wattline.world.curve import PowerShape
 from wattline.world.load import Load
 from wattline.world.products import Product
+
+
+class Draw(NamedTuple):
+    """A load at the clock it gets."""
+
+    clock_index: int
+    """Which supported clock."""
+    duty: float
+    """Share of the time it may run: below one only where the slowest clock draws more than the limit."""
+    watts: float
+    limited: bool
+    """Whether the power limit took it below the clock it could have had."""
 
 
 class PowerModel:
@@ -22,6 +35,10 @@ class PowerModel:
     def index_of(self, mhz: float) -> int:
         """Return which supported clock is the fastest not above ``mhz``; the slowest if all are."""
         return max(bisect_right(self.clocks_mhz, mhz + 1e-6) - 1, 0)
+
+    def step_seconds(self, load: Load, draw: Draw) -> float:
+        """Return how long a step of ``load`` takes when drawn so."""
+        return load.step_seconds(self.time_ratios[draw.clock_index]) / draw.duty
 
     def idle_watts(self, celsius: float) -> float:
         """Return what an idle GPU draws."""
@@ -49,8 +66,40 @@ class PowerModel:
             + load.compute_watts * computing * power
         )
 
-    def settled_watts(self, load: Load, index: int, inlet_celsius: float = 25.0) -> float:
-        """Return what ``load`` draws after a long time, when heat and leakage have found each other."""
-        resistance = sum(stage.celsius_per_watt for stage in self.product.stages)
-        at_inlet = self.watts(load, index, inlet_celsius)
-        return at_inlet / (1.0 - self.product.leakage_watts_per_celsius * resistance)
+    def under(self, load: Load, index: int, limit_watts: float, celsius: float) -> Draw:
+        """Return what comes of ``load`` at a supported clock or, where that draws more than the limit, below it.
+
+        Where even the slowest clock draws too much, the GPU stops for part of the time, as far as the product's
+        floor: a limit below that is not honoured.
+        """
+        watts = self.watts(load, index, celsius)
+        limit = max(limit_watts, self.product.floor_watts)
+        if watts <= limit or not load.busy:
+            return Draw(index, 1.0, watts, limited=False)
+        low, high = (
+            0,
+            index,
+        )  # the fastest clock within the limit lies in [low, high); low is taken if none does
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self.watts(load, middle, celsius) <= limit:
+                low = middle
+            else:
+                high = middle
+        watts = self.watts(load, low, celsius)
+        if watts <= limit:
+            return Draw(low, 1.0, watts, limited=True)
+        idle = self.idle_watts(celsius)
+        return Draw(low, max(limit - idle, 0.0) / (watts - idle), max(limit, idle), limited=True)
+
+    def settled(
+        self, load: Load, index: int, *, limit_watts: float | None = None, inlet_celsius: float = 25.0
+    ) -> Draw:
+        """Return what comes of ``load`` after a long time, when heat and leakage have found each other."""
+        product = self.product
+        limit = product.max_watts if limit_watts is None else limit_watts
+        resistance = sum(stage.celsius_per_watt for stage in product.stages)
+        unlimited = self.watts(load, index, inlet_celsius) / (
+            1.0 - product.leakage_watts_per_celsius * resistance
+        )
+        return self.under(load, index, limit, inlet_celsius + resistance * min(unlimited, limit))

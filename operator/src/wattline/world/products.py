@@ -25,7 +25,7 @@ class Product:
     max_watts: float
     """Highest and default power limit."""
     floor_watts: float
-    """Below this a busy GPU does not go, whatever the limit says."""
+    """Limits below this are not honoured [assumption, all: idle power and a light load]."""
     idle_watts: float
     """At ``idle_celsius``."""
     busy_watts: float
@@ -65,7 +65,7 @@ H100 = Product(
     lock_ceiling_mhz=1980,
     min_watts=200.0,  # [V]
     max_watts=700.0,  # [V]
-    floor_watts=250.0,  # [assumption] above what any engine here draws at the lowest clock
+    floor_watts=150.0,
     idle_watts=100.0,  # [V] 100.9 W in one capture
     busy_watts=60.0,  # [assumption] part of KAIROS's "any light load adds ~100 W"
     memory_bytes=80e9,  # [D]
@@ -83,7 +83,7 @@ H100_NVL = Product(
     lock_ceiling_mhz=1680,
     min_watts=200.0,  # [R]
     max_watts=400.0,  # [R] KAIROS; [D]
-    floor_watts=200.0,  # [assumption]
+    floor_watts=100.0,
     idle_watts=50.0,  # [R] KAIROS
     busy_watts=50.0,  # [assumption]
     memory_bytes=94e9,  # [D]
@@ -105,7 +105,7 @@ H200 = Product(
     lock_ceiling_mhz=1830,  # [R] arXiv 2605.11999: locks at and above ~1830 MHz silently become ~1830
     min_watts=200.0,  # [V]
     max_watts=700.0,  # [V]
-    floor_watts=250.0,  # [assumption]
+    floor_watts=150.0,
     idle_watts=80.0,  # [V] 76, 78 and 83 W
     busy_watts=60.0,  # [assumption]
     memory_bytes=141e9,  # [D]
@@ -123,7 +123,7 @@ A100 = Product(
     lock_ceiling_mhz=1410,
     min_watts=100.0,  # [R]
     max_watts=400.0,  # [D]
-    floor_watts=160.0,  # [assumption]
+    floor_watts=100.0,
     idle_watts=60.0,  # [V] 56–63 W
     busy_watts=40.0,  # [assumption]
     memory_bytes=80e9,  # [D]

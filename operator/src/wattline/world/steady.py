@@ -46,7 +46,6 @@ def steady(physics: EnginePhysics, power: PowerModel, clock_mhz: int, service: S
     the median step has about a third of a prompt fewer than the mean; watts are the mean over all steps by time.
     """
     index = power.index_of(clock_mhz)
-    time = power.time_ratios[index]
     mean = service.sequences / service.output_tokens
 
     def step(prompts: float) -> Load:
@@ -62,12 +61,14 @@ def steady(physics: EnginePhysics, power: PowerModel, clock_mhz: int, service: S
     chance = exp(-mean)
     for prompts in range(int(mean + 6 * mean**0.5) + 4):
         load = step(prompts)
-        spent = chance * load.step_seconds(time)
+        draw = power.settled(load, index)
+        spent = chance * power.step_seconds(load, draw)
         seconds += spent
-        joules += spent * power.settled_watts(load, index)
+        joules += spent * draw.watts
         chance *= mean / (prompts + 1)
+    load = step(max(0.0, mean - 1 / 3))
     return Steady(
-        itl_seconds=step(max(0.0, mean - 1 / 3)).step_seconds(time),
+        itl_seconds=power.step_seconds(load, power.settled(load, index)),
         tokens_per_second=service.sequences / seconds,
         watts=joules / seconds,
     )
