@@ -25,6 +25,7 @@ from wattline.fake.nvml.library import MAPPING_VARIABLE
 from wattline.fake.record import RecordReader, Second
 from wattline.model.errors import ClusterError
 from wattline.model.fleet import Fleet
+from wattline.model.state import NodeAnswer
 from wattline.model.wire import ReplicasView
 
 WATCH_WALL_SECONDS = 0.25
@@ -196,10 +197,10 @@ class Stage:
 
     async def _agent_is_there(self, node: str) -> bool:
         try:
-            seen = state.read(self._state / PowerNode.plural / f"{node}.status.yaml", PowerNode)
+            seen = state.read(self._state / PowerNode.plural / f"{node}.status.yaml", NodeAnswer)
         except ClusterError:
             return False
-        return seen is not None and seen.status is not None and bool(seen.status.address)
+        return seen is not None and bool(seen.status.address)
 
     async def _domain_is_settled(self) -> bool:
         """Return whether every domain has a status and, under Enforce, holds its budget."""
