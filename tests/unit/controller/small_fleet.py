@@ -69,10 +69,12 @@ class Node:
             for uuid in self.limits.keys() - self.stuck:
                 self.limits[uuid] = MAX
         elif spec.enforce:
+            free = spec.budget_watts - math.fsum(
+                bound(limit if uuid in self.stuck else MIN) for uuid, limit in self.limits.items()
+            )
             shares = (
                 [split, 1 - split] if len(self.limits) == 2 else [1 / len(self.limits)] * len(self.limits)
             )
-            free = spec.budget_watts - len(self.limits) * bound(MIN)
             for uuid, part in zip(self.limits, shares, strict=True):
                 if uuid not in self.stuck:
                     self.limits[uuid] = min(MAX, (bound(MIN) + max(0.0, free) * part) / 1.02)

@@ -122,7 +122,7 @@ class PromiseOne(RuleBasedStateMachine):
     @invariant()
     def what_may_be_drawn_fits(self):
         for name, holds in self.verdicts().items():
-            if holds and not self.unseen & set(self.under(name)):
+            if holds and not self.unseen & {*self.under(name), *self.leaving(name)}:
                 assert self.truth(name) <= self.loop.domains[name].spec.budget.watts + 1e-3, name
 
     @precondition(lambda self: any(self.mode(n) is Mode.ENFORCE for n in self.loop.domains))

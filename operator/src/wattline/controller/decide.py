@@ -55,9 +55,16 @@ def decide(view: ClusterView, at: str) -> Decisions:
         settled = all(verdict.holds for verdict in _above(held.tree, node.name, verdicts))
         watts = orders.next_watts(node, grants[node.name].watts, raised.get(node.name), settled=settled)
         sent[node.name] = orders.hold(node, view, held, watts, failsafes[node.name])
+    fair = orders.fair(held, view) if held.leaving else {}
     for node in held.leaving:
         assert node.spec is not None
-        sent[node.name] = _release(node.spec, view) if node in released else _keep(node.spec, view)
+        if node in released:
+            sent[node.name] = _release(node.spec, view)
+            continue
+        settled = all(verdict.holds for verdict in _above(held.tree, node.name, verdicts))
+        now = node.spec.budget_watts
+        watts = now if settled else min(now, fair[node.name].watts)
+        sent[node.name] = orders.hold(node, view, held, watts, min(watts, node.spec.failsafe_watts))
     for node in held.released:
         assert node.spec is not None
         sent[node.name] = _release(node.spec, view)
@@ -179,10 +186,6 @@ def _domain_statuses(
             conditions=stamped(conditions, view.domains.get(name), at),
         )
     return statuses
-
-
-def _keep(spec: PowerNodeSpec, view: ClusterView) -> PowerNodeSpec:
-    return spec.model_copy(update={"epoch": view.epoch})
 
 
 def _release(spec: PowerNodeSpec, view: ClusterView) -> PowerNodeSpec:

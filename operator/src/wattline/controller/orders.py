@@ -49,12 +49,18 @@ def targets(held: Held, view: ClusterView) -> dict[str, Grant]:
     Nodes that stay where they are (away, blocked, contested) and those that wait to be released are paid first;
     the others share what is left. A node that stays where it is gets no more than it would if it moved.
     """
-    fair = _shared(held, view, pinned={node.name: release_watts(node) for node in held.leaving})
+    leaving = {node.name: release_watts(node) for node in held.leaving}
+    moving = _shared(held, view, pinned=leaving)
     stuck = {node.name: stays for node in held.enforced if (stays := stuck_watts(node)) is not None}
     if not stuck:
-        return fair
-    given = _shared(held, view, pinned=stuck | {node.name: release_watts(node) for node in held.leaving})
-    return {name: grant if name in stuck else given[name] for name, grant in fair.items()}
+        return moving
+    given = _shared(held, view, pinned=stuck | leaving)
+    return {name: grant if name in stuck else given[name] for name, grant in moving.items()}
+
+
+def fair(held: Held, view: ClusterView) -> dict[str, Grant]:
+    """Return what every held node would get if all of them followed and stayed."""
+    return _shared(held, view, pinned={})
 
 
 def would_get(held: Held, view: ClusterView) -> dict[str, Grant]:
