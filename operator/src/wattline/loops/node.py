@@ -9,6 +9,7 @@ budget as long as the devices' least limits fit it. ``loops.moves`` says in whic
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import floor, fsum, inf
 
 from wattline.api.base import PowerClass
@@ -260,15 +261,21 @@ def _clock(group: _Group, state: NodeState, seen: NodeSeen) -> _Clocked:
 
 def _supported(group: _Group) -> tuple[int, ...]:
     """Return the clocks that every member supports and every order allows, slowest first; one at least, if any."""
-    common = set(group.members[0][1].identity.clocks_mhz)
-    for _, gpu in group.members[1:]:
-        common &= set(gpu.identity.clocks_mhz)
-    low = max((order.clock_mhz_min or 0 for order, _ in group.members), default=0)
-    high = min(
-        (order.clock_mhz_max for order, _ in group.members if order.clock_mhz_max is not None), default=None
+    return _allowed(
+        tuple({gpu.identity.clocks_mhz: None for _, gpu in group.members}),
+        max((order.clock_mhz_min or 0 for order, _ in group.members), default=0),
+        min(
+            (order.clock_mhz_max for order, _ in group.members if order.clock_mhz_max is not None),
+            default=None,
+        ),
     )
-    below = _below(tuple(sorted(common)), high)
-    return tuple(mhz for mhz in below if mhz >= low) or below[-1:]
+
+
+@lru_cache(maxsize=64)
+def _allowed(tables_mhz: tuple[tuple[int, ...], ...], low_mhz: int, high_mhz: int | None) -> tuple[int, ...]:
+    common = set(tables_mhz[0]).intersection(*tables_mhz[1:])
+    below = _below(tuple(sorted(common)), high_mhz)
+    return tuple(mhz for mhz in below if mhz >= low_mhz) or below[-1:]
 
 
 def _below(clocks_mhz: tuple[int, ...], top_mhz: int | None) -> tuple[int, ...]:
