@@ -10,6 +10,8 @@ import click
 COMMANDS = {
     "crds": "Write the custom resource definitions, or check that they are up to date.",
     "up": "Keep power domains inside their budgets: the reconcile loop on a folder of manifests.",
+    "status": "Show domains, nodes and pools of a state folder.",
+    "restore": "Put every GPU back to what it was before Wattline.",
     "gateway": "Serve the OpenAI-compatible API that agents call: admit, route, attribute.",
     "fake-node": "Run the simulated GPUs and engines of one node, behind NVML and HTTP.",
     "demo": "Agents, gateway, node agents and simulated GPUs on this machine, three ways of running them.",

@@ -18,10 +18,11 @@ from wattline.api.powernode import PowerNode, PowerNodeSpec
 from wattline.doors import state as folder
 from wattline.doors.clock import Clock
 from wattline.doors.manifests import load, manifest_files
+from wattline.doors.overview import node_files, node_names
 from wattline.model.cluster import ClusterView, NodeView
 from wattline.model.errors import ClusterError, ManifestError
 from wattline.model.fleet import Fleet, full_name
-from wattline.model.state import Lease, NodeAnswer
+from wattline.model.state import Lease
 
 WATCH_SECONDS = 0.2
 """How often files are looked at, in world seconds."""
@@ -60,7 +61,7 @@ class FilesCluster:
         return ClusterView(
             fleet=self._fleet,
             epoch=self._epoch,
-            nodes={name: self._node(name) for name in sorted({*declared.nodes(), *self._node_names()})},
+            nodes={name: self._node(name) for name in sorted({*declared.nodes(), *node_names(self._state)})},
             domains={name: was.status for name, was in domains.items() if was is not None and was.status},
             pools={name: was.status for name, was in pools.items() if was is not None and was.status},
         )
@@ -111,20 +112,11 @@ class FilesCluster:
             place /= thing.metadata.namespace
         return place / f"{thing.metadata.name}.status.yaml"
 
-    def _node_names(self) -> set[str]:
-        names = (path.name for path in (self._state / PowerNode.plural).glob("*.yaml"))
-        return {name.removesuffix(".yaml").removesuffix(".status") for name in names}
-
     def _node(self, name: str) -> NodeView:
-        place = self._state / PowerNode.plural
-        order = folder.read(place / f"{name}.yaml", PowerNode)
-        answer = folder.read(place / f"{name}.status.yaml", NodeAnswer)
-        return NodeView(
-            name,
-            spec=None if order is None else order.spec,
-            generation=0 if order is None else order.metadata.generation,
-            status=None if answer is None else answer.status,
-        )
+        files = node_files(self._state, name)
+        if files.order is None:
+            return NodeView(name, status=files.answer)
+        return NodeView(name, files.order.spec, files.order.metadata.generation, files.answer)
 
 
 async def watch(

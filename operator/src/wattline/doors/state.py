@@ -80,6 +80,19 @@ def locked(state: Path) -> Iterator[None]:
         file.truncate(0)
 
 
+def holder(state: Path) -> int | None:
+    """Return the pid of the process that holds the state folder, or None if nobody does."""
+    try:
+        with (state / "lock").open(encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pid = (state / "lock").read_text(encoding="utf-8").strip()
+        return int(pid) if pid.isdigit() else None
+    except OSError:
+        return None
+    return None
+
+
 def next_epoch(state: Path) -> int:
     """Return the next epoch, counted durably; call it with the folder locked."""
     path = state / "epoch"
