@@ -232,7 +232,7 @@ class Engine:
             if sequence.computed_tokens < sequence.prompt_tokens:
                 continue
             self._prefilling.remove(sequence)
-            self._keep(sequence, sequence.prompt, sequence.prompt_tokens)
+            self._keep(sequence, sequence.prompt, sequence.prompt_tokens, tail=True)
             if not sequence.first_token_out:
                 sequence.first_token_out = True
                 tokens = sequence.prompt_tokens
@@ -272,13 +272,14 @@ class Engine:
         sequence.node = None
         self._stuck = False
 
-    def _keep(self, sequence: Sequence, context: Context, tokens: int) -> None:
-        """Turn what a sequence computed on its own into memory that others find."""
+    def _keep(self, sequence: Sequence, context: Context, tokens: int, *, tail: bool = False) -> None:
+        """Turn what a sequence computed on its own into memory that others find; its last block may stay its own."""
         assert sequence.node is not None
         self._tree.release(sequence.node, self.now_seconds)
         sequence.node = self._tree.keep(context, tokens, self.now_seconds)
         self._reserved_tokens -= sequence.reserved_tokens
-        sequence.reserved_tokens = 0
+        sequence.reserved_tokens = tokens % self._tree.block_tokens if tail else 0
+        self._reserved_tokens += sequence.reserved_tokens
 
     def _preempt(self) -> None:
         """Send the newest sequence back to the head of the queue."""
