@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,10 +58,17 @@ async def run(place: Place, settings: Settings, clock: Clock, sock: socket.socke
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, lambda: now.set() if stop.is_set() else stop.set())
-    async with serving(place, settings, clock, sock) as gateway:
+    async with serving(place, settings, clock, sock) as (gateway, parts):
         host, port = sock.getsockname()[:2]
         log.info("gateway on http://%s:%s/v1 for %s", host, port, ", ".join(gateway.pools) or "no pools yet")
-        await stop.wait()
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait([stopping, *parts], return_when=asyncio.FIRST_COMPLETED)
+            for part in parts:
+                if part.done():
+                    part.result()  # a part ends only by failing, and then so does the whole
+        finally:
+            stopping.cancel()
         await drain(gateway, now)
 
 
@@ -81,34 +88,29 @@ async def drain(gateway: Gateway, now: asyncio.Event) -> None:
 @contextlib.asynccontextmanager
 async def serving(
     place: Place, settings: Settings, clock: Clock, sock: socket.socket
-) -> AsyncIterator[Gateway]:
-    """Serve a gateway on a socket for as long as the block runs; a part that fails ends all."""
+) -> AsyncIterator[tuple[Gateway, list[asyncio.Task[None]]]]:
+    """Serve a gateway on a socket for as long as the block runs; its loops are given too, for they never end."""
     fleet = load(place.manifests)
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS)
     async with (
         aiohttp.ClientSession(connector=connector, auto_decompress=False) as upstream,
         aiohttp.ClientSession() as reading,
-        asyncio.TaskGroup() as parts,
     ):
         gateway = Gateway(fleet, settings, clock, Proxy(upstream, clock), speed=place.speed)
         runner = web.AppRunner(
             Routes(gateway).app(), handler_cancellation=True, access_log=None, shutdown_timeout=1.0
         )
         await runner.setup()
-        loops: list[Callable[[], Awaitable[None]]] = [
-            lambda: watch.engines(gateway, reading),
-            lambda: watch.agents(gateway, reading, place.state),
-            lambda: watch.manifests(gateway, place.manifests),
+        parts = [
+            asyncio.create_task(watch.engines(gateway, reading)),
+            asyncio.create_task(watch.agents(gateway, reading, place.state)),
+            asyncio.create_task(watch.manifests(gateway, place.manifests)),
         ]
-        tasks = [parts.create_task(_part(each)) for each in loops]
         try:
             await web.SockSite(runner, sock).start()
-            yield gateway
+            yield gateway, parts
         finally:
-            for task in tasks:
-                task.cancel()
+            for part in parts:
+                part.cancel()
+            await asyncio.gather(*parts, return_exceptions=True)
             await runner.cleanup()
-
-
-async def _part(loop: Callable[[], Awaitable[None]]) -> None:
-    await loop()
