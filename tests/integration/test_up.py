@@ -294,6 +294,7 @@ async def test_restore_puts_back_and_names_who_did_not_answer(box, agent):
 
     code, _, err = await command("restore", "--state", str(box / "state"), "--speed", SPEED, "--timeout", "5")
     assert (code, "did not answer within 5 s: n1" in err) == (1, True)
+    assert (enforced(box).status, enforced(box).reason) == ("False", "Restored")
 
     restoring = asyncio.create_task(command("restore", "--state", str(box / "state"), "--speed", SPEED))
     await until(lambda: agent.order.spec.release and agent.order.spec.epoch == 3, "the order to release")

@@ -8,7 +8,7 @@ import click
 from wattline.cli.options import speed_option, state_option
 from wattline.controller.restore import restore as put_back
 from wattline.doors import state as folder
-from wattline.doors.clock import BootClock
+from wattline.doors.clock import BootClock, utc
 from wattline.model.errors import WattlineError
 
 
@@ -26,7 +26,7 @@ def restore(state: Path, speed: float, timeout_seconds: float) -> None:
     try:
         with folder.locked(state):
             left = asyncio.run(
-                put_back(state, BootClock(speed), timeout_seconds=timeout_seconds, say=click.echo)
+                put_back(state, BootClock(speed), timeout_seconds=timeout_seconds, at=utc(), say=click.echo)
             )
     except WattlineError as error:
         raise click.ClickException(str(error)) from error

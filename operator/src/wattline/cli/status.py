@@ -99,7 +99,7 @@ def _order(node: NodeFiles) -> str:
         and answer.observed_generation >= node.order.metadata.generation
         and answer.epoch == node.order.spec.epoch
     )
-    return kind if done else f"{kind}, not read back yet"
+    return kind if done else f"{kind} (waiting)"
 
 
 def _pools(pools: Sequence[InferencePool]) -> tuple[Table, list[str]]:

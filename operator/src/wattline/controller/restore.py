@@ -3,25 +3,30 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from wattline.api.base import Condition, ConditionStatus
+from wattline.api.powerdomain import PowerDomain, PowerDomainStatus
 from wattline.api.powernode import NodeState, PowerNodeSpec
+from wattline.controller.conditions import stamped
 from wattline.doors import state as folder
 from wattline.doors.clock import Clock
-from wattline.doors.files import FilesCluster
-from wattline.doors.overview import NodeFiles, node_files, node_names
+from wattline.doors.files import FilesCluster, status_path
+from wattline.doors.overview import NodeFiles, node_files, node_names, overview
 
 LOOK_SECONDS = 0.2
 """How often answers are looked at, in world seconds."""
 
 
 async def restore(
-    state: Path, clock: Clock, *, timeout_seconds: float, say: Callable[[str], None]
+    state: Path, clock: Clock, *, timeout_seconds: float, at: str, say: Callable[[str], None]
 ) -> tuple[str, ...]:
     """Order every node that was ever ordered to release its GPUs; return those that did not in time.
 
-    The caller holds the state folder, so that no loop takes a node back meanwhile.
+    No domain is called enforced from here on. The caller holds the state folder, so that no loop takes a node back meanwhile.
     """
     epoch = folder.next_epoch(state)
     cluster = FilesCluster([], state, epoch=epoch)
+    for domain in overview(state).domains:
+        folder.write(status_path(state, domain), _unpromised(domain, at))
     waiting: list[str] = []
     for name in node_names(state):
         order = node_files(state, name).order
@@ -42,6 +47,26 @@ async def restore(
 def released(spec: PowerNodeSpec, epoch: int) -> PowerNodeSpec:
     """Return the order that puts a node's GPUs back."""
     return spec.model_copy(update={"epoch": epoch, "enforce": False, "release": True})
+
+
+def _unpromised(domain: PowerDomain, at: str) -> PowerDomain:
+    """Return the domain with its condition `Enforced` False: what its nodes draw is no longer ours to bound."""
+    if domain.status is None:
+        return domain
+    enforced = Condition(
+        type="Enforced",
+        status=ConditionStatus.FALSE,
+        reason="Restored",
+        message="every GPU is being put back to what it was before Wattline; nothing is held",
+        observed_generation=domain.metadata.generation,
+    )
+    kept = [each for each in domain.status.conditions if each.type == "Accepted"]
+    conditions = stamped([*kept, enforced], domain.status, at)
+    return domain.model_copy(
+        update={
+            "status": PowerDomainStatus(observed_generation=domain.metadata.generation, conditions=conditions)
+        }
+    )
 
 
 def _done(node: NodeFiles) -> bool:

@@ -52,8 +52,12 @@ class FilesCluster:
             declared = load(self._manifests)
         except ManifestError as error:
             raise ClusterError(f"the manifests have problems:\n{error}") from error
-        domains = {d.metadata.name: folder.read(self._status(d), PowerDomain) for d in declared.domains}
-        pools = {full_name(p): folder.read(self._status(p), InferencePool) for p in declared.pools}
+        domains = {
+            d.metadata.name: folder.read(status_path(self._state, d), PowerDomain) for d in declared.domains
+        }
+        pools = {
+            full_name(p): folder.read(status_path(self._state, p), InferencePool) for p in declared.pools
+        }
         self._fleet = Fleet(
             tuple(_counted(domain, domains[domain.metadata.name]) for domain in declared.domains),
             tuple(_counted(pool, pools[full_name(pool)]) for pool in declared.pools),
@@ -72,13 +76,16 @@ class FilesCluster:
         """Write the statuses of the declared objects, and take away those of objects that are gone."""
         written: set[Path] = set()
         for domain in self._fleet.domains:
-            written.add(self._status(domain))
+            written.add(status_path(self._state, domain))
             folder.write(
-                self._status(domain), domain.model_copy(update={"status": domains[domain.metadata.name]})
+                status_path(self._state, domain),
+                domain.model_copy(update={"status": domains[domain.metadata.name]}),
             )
         for pool in self._fleet.pools:
-            written.add(self._status(pool))
-            folder.write(self._status(pool), pool.model_copy(update={"status": pools[full_name(pool)]}))
+            written.add(status_path(self._state, pool))
+            folder.write(
+                status_path(self._state, pool), pool.model_copy(update={"status": pools[full_name(pool)]})
+            )
         for plural in (PowerDomain.plural, InferencePool.plural):
             for path in (self._state / plural).rglob("*.status.yaml"):
                 if path not in written:
@@ -106,17 +113,19 @@ class FilesCluster:
             path, Lease(renewals=was.renewals + 1, holder=f"wattline-{os.getpid()}", epoch=self._epoch)
         )
 
-    def _status(self, thing: PowerDomain | InferencePool) -> Path:
-        place = self._state / thing.plural
-        if thing.metadata.namespace is not None:
-            place /= thing.metadata.namespace
-        return place / f"{thing.metadata.name}.status.yaml"
-
     def _node(self, name: str) -> NodeView:
         files = node_files(self._state, name)
         if files.order is None:
             return NodeView(name, status=files.answer)
         return NodeView(name, files.order.spec, files.order.metadata.generation, files.answer)
+
+
+def status_path(state: Path, thing: PowerDomain | InferencePool) -> Path:
+    """Return where the status of a declared object stands."""
+    place = state / thing.plural
+    if thing.metadata.namespace is not None:
+        place /= thing.metadata.namespace
+    return place / f"{thing.metadata.name}.status.yaml"
 
 
 async def watch(
