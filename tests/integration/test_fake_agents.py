@@ -171,3 +171,13 @@ async def test_what_is_unfinished_at_the_end_is_dropped_and_the_engine_stops_wor
                 await asyncio.sleep(0.01)
 
     assert [outcome.finished_seconds for outcome in outcomes] == [None]
+
+
+async def test_a_later_run_of_a_session_waits_for_the_one_before():
+    first, second = run("first", turns=2), run("second", turns=1)
+    later = Run(second.id, first.session, second.harness, second.turns)
+    async with engine() as (_, url):
+        outcomes = await replayed(url, [Arrival(0.0, first), Arrival(0.1, later)])
+
+    assert [outcome.id for outcome in outcomes] == ["first", "second"]
+    assert outcomes[1].turns[0].requested_seconds >= outcomes[0].finished_seconds

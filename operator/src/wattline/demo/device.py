@@ -22,10 +22,12 @@ def restored(paths: Sequence[Path], uniform_watts: float | None) -> bool:
     return True
 
 
-def highest_bound_watts(paths: Sequence[Path], since_seconds: float, speed: float) -> float | None:
-    """Return the most that all limits in force together allowed at any moment from ``since_seconds`` on.
+def highest_bound_watts(
+    paths: Sequence[Path], since_seconds: float, until_seconds: float, speed: float
+) -> float | None:
+    """Return the most that all limits in force together allowed at any moment of a stretch of world time.
 
-    None where no limit was written. The moments are those of the device journals; ``since_seconds`` is world time.
+    None where no limit was written. The moments are those of the device journals.
     """
     moments: list[tuple[float, int, float]] = []
     written = False
@@ -44,11 +46,10 @@ def highest_bound_watts(paths: Sequence[Path], since_seconds: float, speed: floa
         return None
     now = [0.0] * len(paths)
     highest = 0.0
-    began = False
     for at, number, allowed in sorted(moments):
-        if at >= since_seconds and not began:
-            began, highest = True, sum(now)
-        now[number] = allowed
-        if began:
+        if at > until_seconds:
+            break
+        if at > since_seconds:
             highest = max(highest, sum(now))
-    return highest if began else sum(now)
+        now[number] = allowed
+    return max(highest, sum(now))

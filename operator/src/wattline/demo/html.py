@@ -8,12 +8,13 @@ from wattline.demo.result import PassResult
 from wattline.demo.show import Shown
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 76rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; margin-bottom: .2rem; }
 h2 { font-size: 1.1rem; margin-top: 2rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .35rem .8rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }
+th, td { padding: .35rem .6rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }
 th:first-child, td:first-child, td:last-child { text-align: left; }
+td:last-child { white-space: normal; }
 tr:last-child td { font-weight: 600; }
 svg { max-width: 100%; height: auto; }
 .note { color: #555; }
@@ -61,7 +62,7 @@ def _checks(shown: Shown) -> str:
     """Return what the device journals and the loops' punctuality say."""
     lines = [
         f"{result.name}: by the device journals, the limits in force never allowed more than "
-        f"{table.kilowatts(result.highest_bound_watts)} together."
+        f"{table.kilowatts(result.highest_bound_watts)} together, overshoot included."
         for result in shown.results
         if result.highest_bound_watts is not None
     ]

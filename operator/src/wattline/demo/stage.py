@@ -118,11 +118,12 @@ class Stage:
                     await self._look(http)
                     watch(self)
                 playing.result()
+                ended_seconds = self._clock.now()
             finally:
                 playing.cancel()
                 await asyncio.gather(playing, return_exceptions=True)
         self.result.highest_bound_watts = device.highest_bound_watts(
-            self._mappings(), self.begin_seconds, self._clock.speed
+            self._mappings(), self.begin_seconds, ended_seconds, self._clock.speed
         )
         runs = {arrival.run.id: arrival.run for arrival in self._load.arrivals}
         again, self.result.prefilled_tokens = recomputed(self.result.outcomes, runs)

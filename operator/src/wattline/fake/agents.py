@@ -65,7 +65,12 @@ class Replay:
     async def play(self, arrivals: Sequence[Arrival], *, until_seconds: float = float("inf")) -> None:
         """Play all runs, and return when they have ended or at ``until_seconds`` after the start, dropping the rest."""
         self._begin_seconds = self._clock.now()
-        tasks = [asyncio.create_task(self._play_run(arrival)) for arrival in arrivals]
+        last: dict[str, asyncio.Task[None]] = {}
+        tasks = []
+        for arrival in arrivals:
+            task = asyncio.create_task(self._play_run(arrival, last.get(arrival.run.session)))
+            last[arrival.run.session] = task
+            tasks.append(task)
         timer = asyncio.create_task(self._clock.sleep_until(self._begin_seconds + until_seconds))
         everything = asyncio.gather(*tasks)
         try:
@@ -78,8 +83,11 @@ class Replay:
             timer.cancel()
             await asyncio.gather(everything, timer, *tasks, return_exceptions=True)
 
-    async def _play_run(self, arrival: Arrival) -> None:
+    async def _play_run(self, arrival: Arrival, before: asyncio.Task[None] | None) -> None:
+        """Play a run from its arrival on, or from the end of the run ``before`` it in its session."""
         await self._clock.sleep_until(self._begin_seconds + arrival.at_seconds)
+        if before is not None:
+            await asyncio.wait([before])
         run = arrival.run
         outcome = RunOutcome(run.id, len(run.turns), self._since())
         self.outcomes.append(outcome)
