@@ -18,8 +18,8 @@ class Prompt:
     model: str
     text: bytes
     """What the engine will read, in its order: tools, then messages; equal conversations have equal text."""
-    opening: bytes
-    """Text up to and with the first message of the user."""
+    opening_bytes: int
+    """Length of the text up to and with the first message of the user."""
     continues: bool
     """It carries turns of the assistant already."""
     stream: bool
@@ -31,6 +31,11 @@ class Prompt:
     """Session ids in the body: session, parent, root."""
     body: bytes
     """What is sent to the engine."""
+
+    @property
+    def opening(self) -> bytes:
+        """Text up to and with the first message of the user."""
+        return self.text[: self.opening_bytes]
 
 
 def parse(raw: bytes, *, chat: bool) -> Prompt:
@@ -51,8 +56,8 @@ def parse(raw: bytes, *, chat: bool) -> Prompt:
     wants = isinstance(options, dict) and bool(options.get("include_usage"))
     return Prompt(
         model=model,
-        text=b"".join(text for _, text in pieces),
-        opening=b"".join(text for _, text in pieces[:first]),
+        text=b"".join(part for _, text in pieces for part in text),
+        opening_bytes=sum(len(part) for _, text in pieces[:first] for part in text),
         continues=any(role == "assistant" for role, _ in pieces),
         stream=stream,
         wants_usage=wants,
@@ -62,20 +67,18 @@ def parse(raw: bytes, *, chat: bool) -> Prompt:
     )
 
 
-def _messages(data: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
+def _messages(data: Mapping[str, Any]) -> Iterator[tuple[str, tuple[bytes, ...]]]:
     messages = data.get("messages")
     if not isinstance(messages, list) or not messages:
         raise _bad("messages must be a list with at least one message", "messages")
     if data.get("tools"):
-        yield "tools", json.dumps(data["tools"]).encode()
+        yield "tools", (json.dumps(data["tools"]).encode(),)
     for message in messages:
         if not isinstance(message, dict):
             raise _bad("every message must be an object", "messages")
         role = str(message.get("role"))
-        text = [role.encode(), _content(message.get("content"))]
-        if message.get("tool_calls"):
-            text.append(json.dumps(message["tool_calls"]).encode())
-        yield role, b"\0".join(text) + b"\0"
+        calls = json.dumps(message["tool_calls"]).encode() if message.get("tool_calls") else b""
+        yield role, (role.encode(), b"\0", _content(message.get("content")), b"\0", calls)
 
 
 def _content(content: Any) -> bytes:
@@ -88,12 +91,12 @@ def _content(content: Any) -> bytes:
     return json.dumps(content).encode()
 
 
-def _completion(data: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
+def _completion(data: Mapping[str, Any]) -> Iterator[tuple[str, tuple[bytes, ...]]]:
     prompt = data.get("prompt")
     if isinstance(prompt, str):
-        yield "user", prompt.encode(errors="surrogatepass")
+        yield "user", (prompt.encode(errors="surrogatepass"),)
     elif isinstance(prompt, list) and prompt:
-        yield "user", json.dumps(prompt).encode()
+        yield "user", (json.dumps(prompt).encode(),)
     else:
         raise _bad("prompt must be a string or a list", "prompt")
 
@@ -110,7 +113,7 @@ def _with_usage(raw: bytes, data: dict[str, Any]) -> bytes:
     """Return the body with usage asked for; a body of 400 kB is spliced, not written anew."""
     if "stream_options" not in data:
         start = raw.index(b"{") + 1
-        return raw[:start] + b'"stream_options":{"include_usage":true},' + raw[start:]
+        return b"".join((raw[:start], b'"stream_options":{"include_usage":true},', memoryview(raw)[start:]))
     options = data["stream_options"]
     asked = (options if isinstance(options, dict) else {}) | {"include_usage": True}
     return json.dumps(data | {"stream_options": asked}).encode()
