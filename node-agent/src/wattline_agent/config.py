@@ -49,6 +49,9 @@ SIGTERM may reach all three at once (service managers and terminals signal whole
 that the agent is to end.
 """
 
+STOPPING = frozenset({signal.SIGTERM, signal.SIGINT, GIVE_UP})
+"""Blocked in a new child until it has its handlers, so that none of them ends it without its last duties."""
+
 
 def log_to_stderr() -> None:
     """Have what the agent says on standard error, one line each, named."""

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from wattline.doors.clock import BootClock, Clock
 from wattline_agent.channel import Channel
-from wattline_agent.config import EXIT_AGAIN, EXIT_REFUSED, GIVE_UP, Config, log_to_stderr
+from wattline_agent.config import EXIT_AGAIN, EXIT_REFUSED, GIVE_UP, STOPPING, Config, log_to_stderr
 from wattline_agent.device import Device, DriverChanged
 from wattline_agent.governor import SAFETY_SECONDS, Governor
 from wattline_agent.hands import Hands
@@ -116,6 +116,7 @@ async def _main(config: Config, end: socket.socket) -> None:
     loop.add_signal_handler(signal.SIGTERM, stop.event.set)
     loop.add_signal_handler(GIVE_UP, stop.give_up)
     loop.add_signal_handler(signal.SIGINT, lambda: None)  # the supervisor decides what Ctrl-C means
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     governor = build(config, clock)
     try:
         await run(governor, Channel(end), clock, stop, boot_id(), restore=config.on_stop == "restore")

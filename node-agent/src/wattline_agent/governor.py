@@ -108,7 +108,8 @@ class Governor:
         """Look at the devices, decide if it is time or something tightened, and write what is due."""
         self.overruns += now - self.safety_at > 2 * SAFETY_SECONDS and self.safety_at > float("-inf")
         self.safety_at = now
-        self.hands.look(now)
+        spec = self.spec
+        self.hands.look(now, () if spec is None else (gpu.uuid for gpu in spec.gpus))
         tightened = self._feel_heat()
         mode = self._mode(now)
         if mode is not self.mode or tightened or now >= self.decide_at:
@@ -218,11 +219,12 @@ class Governor:
         return () if spec is None else tuple(gpu.uuid for gpu in spec.gpus if gpu.uuid in self.hands.gpus)
 
     def budget_watts(self, mode: Mode) -> float:
-        """Return the tightest budget in force."""
+        """Return the tightest budget in force for the GPUs that are here."""
         spec = self.spec
         if spec is None:
             return 0.0
-        return min(spec.budget_watts, spec.failsafe_watts) if mode is Mode.FAILSAFE else spec.budget_watts
+        whole = min(spec.budget_watts, spec.failsafe_watts) if mode is Mode.FAILSAFE else spec.budget_watts
+        return max(0.0, whole - self.hands.missing_watts(gpu.uuid for gpu in spec.gpus))
 
     def bound_watts(self) -> float:
         """Return what the node's GPUs can draw at most, the ordered ones if there is an order."""

@@ -13,6 +13,7 @@ from math import fsum
 from wattline.api.powernode import Outcome
 from wattline.loops import moves
 from wattline.loops.node import GpuTarget
+from wattline.model.bounds import bound_watts
 from wattline.model.errors import GpuBlocked, GpuError, GpuLost
 from wattline_agent.device import Device, DriverAway, DriverChanged
 from wattline_agent.gpu import (
@@ -48,10 +49,11 @@ class Hands:
 
     # -- see ---------------------------------------------------------------------------------------------------
 
-    def look(self, now: float) -> None:
-        """Read every GPU, and look for the driver or for lost GPUs again when it is time."""
+    def look(self, now: float, expected: Iterable[str] = ()) -> None:
+        """Read every GPU, and look for the driver, for lost and for missing GPUs again when it is time."""
         lost = any(gpu.lost for gpu in self.gpus.values())
-        if (self.away or lost) and now >= self._probe_at:
+        missing = not self.away and not self.gpus.keys() >= {*expected, *self.record.record.gpus}
+        if (self.away or lost or missing) and now >= self._probe_at:
             self._probe_at = now + PROBE_SECONDS
             self._open()
         if self.away:
@@ -71,8 +73,8 @@ class Hands:
         self.reopened += bool(self.gpus)
         self.away = ""
         for identity in found:
-            self._claim(identity.uuid)
             if identity.uuid not in self.gpus:
+                self._claim(identity.uuid)
                 gpu = self.gpus[identity.uuid] = Gpu(identity)
                 was = self.record.record.gpus.get(identity.uuid)
                 gpu.clock_known = was is None or not was.clock_touched
@@ -171,6 +173,18 @@ class Hands:
             gpu.released()
             return True
         return False
+
+    def missing_watts(self, uuids: Iterable[str]) -> float:
+        """Return what GPUs may draw that we changed in this boot and that the driver has not shown since our start.
+
+        Nothing is known of them but what was there before us; their neighbours' maximum is the better guess.
+        """
+        most = max((gpu.identity.max_watts for gpu in self.gpus.values()), default=0.0)
+        return fsum(
+            bound_watts("", None, max(most, self.record.record.gpus[uuid].limit_watts))
+            for uuid in uuids
+            if uuid in self.record.record.gpus and uuid not in self.gpus
+        )
 
     def movable(self, now: float) -> tuple[str, ...]:
         """Return the GPUs we changed that answer and that nobody else writes."""

@@ -27,7 +27,7 @@ from wattline.model.errors import BackendError, ClusterError
 from wattline.model.state import Lease
 from wattline.model.wire import GpusView, ReplicasView
 from wattline_agent.channel import Channel
-from wattline_agent.config import EXIT_REFUSED, GIVE_UP, Config, log_to_stderr
+from wattline_agent.config import EXIT_REFUSED, GIVE_UP, STOPPING, Config, log_to_stderr
 from wattline_agent.loads import Heard
 from wattline_agent.messages import LeaseSeen, OrderSeen, View
 from wattline_agent.metrics import AgentCollector
@@ -235,6 +235,7 @@ async def run(config: Config, end: socket.socket, clock: Clock) -> None:
     loop.add_signal_handler(GIVE_UP, stop.set)
     for name in (signal.SIGTERM, signal.SIGINT):  # it still tells how the device process ends
         loop.add_signal_handler(name, lambda: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     network = Network(config, clock, Channel(end))
     runner = await network.serve()
     loop.add_reader(end, network.listen)

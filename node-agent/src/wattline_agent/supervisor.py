@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from wattline_agent.channel import pair
-from wattline_agent.config import EXIT_AGAIN, EXIT_REFUSED, GIVE_UP, Config
+from wattline_agent.config import EXIT_AGAIN, EXIT_REFUSED, GIVE_UP, STOPPING, Config
 from wattline_agent.locks import Taken, take
 
 log = logging.getLogger("wattline-node-agent")
@@ -41,7 +41,13 @@ class Child:
     def start(self) -> None:
         """Start it now."""
         self._started_at = time.monotonic()
-        self.process = subprocess.Popen(self._arguments, pass_fds=self._descriptors)  # noqa: S603 - our own module
+        before = signal.pthread_sigmask(
+            signal.SIG_BLOCK, STOPPING
+        )  # they wait until the child can answer them
+        try:
+            self.process = subprocess.Popen(self._arguments, pass_fds=self._descriptors)  # noqa: S603 - our own module
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def ended(self) -> int | None:
         """Return how it ended, or none while it runs."""

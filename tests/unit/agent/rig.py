@@ -42,7 +42,7 @@ class FakeGpu:
     watts: float = 400.0
     celsius: float = 50.0
     energy_joules: float = 1000.0
-    reasons: EventReason = EventReason(0)
+    reasons: EventReason = field(default=EventReason(0))
     min_watts: float = 200.0
     max_watts: float = 700.0
     lost: bool = False
@@ -138,7 +138,13 @@ class Rig:
 
     def start(self) -> "Rig":
         record = RecordFile(self.folder / "device.json", self.boot_id, 1.0, write=self.write)
-        self.agent = Governor(Hands(self.device, record, lambda _: None), Bands(), self.at_seconds)
+        claimed: set[str] = set()
+
+        def claim(uuid: str) -> None:
+            assert uuid not in claimed, "a GPU is claimed once; a second lock of our own would refuse us"
+            claimed.add(uuid)
+
+        self.agent = Governor(Hands(self.device, record, claim), Bands(), self.at_seconds)
         return self
 
     @property

@@ -1,6 +1,7 @@
 """The device loop: what it writes, when it may not, and what it says of it."""
 
 import errno
+from itertools import pairwise
 
 import pytest
 from tests.unit.agent.rig import FakeGpu, but, load, loads, replica, rig, spec
@@ -119,7 +120,7 @@ def test_a_gpu_is_written_once_a_second_at_most_but_to_get_below_the_budget(tmp_
     for uuid in ("G0", "G1"):
         writes = [write for write in here.device.journal if write.uuid == uuid]
         assert len(writes) >= 4
-        for one, other in zip(writes, writes[1:], strict=False):
+        for one, other in pairwise(writes):
             urgent = other.call == "set_limit" and other.new < other.old
             assert urgent or other.at_seconds - one.at_seconds >= 1.0
 

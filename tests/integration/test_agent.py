@@ -1,0 +1,437 @@
+"""The agent as it runs: three real processes on the fake driver, orders and leases as files, readings over HTTP."""
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+
+from wattline.api.powernode import GpuOrder, LeaseRef, NodeState, PowerNodeSpec, PowerNodeStatus
+from wattline.fake.nvml import MAPPING_VARIABLE, Call, Faults, GpuBank, RootOnly, limits
+from wattline.model.bounds import bound_watts
+from wattline.world.gpu import PRODUCTS, Gpu
+
+SPEED = 20.0
+"""World seconds to a second; a lease of 60 s lasts 3."""
+UUIDS = ("GPU-0", "GPU-1")
+PRODUCT = PRODUCTS["h100"].device_name
+
+
+@dataclass
+class Box:
+    """One node: its GPUs, its state folder, a lease that somebody renews, and the agents started on it."""
+
+    state: Path
+    bank: GpuBank
+    library: Path
+    agents: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    renewing: bool = True
+    renewals: int = 0
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def start(self, *flags: str, node: str = "n1", **popen) -> subprocess.Popen[bytes]:
+        """Start an agent; its words go to a pipe."""
+        environment = os.environ | {
+            "LD_LIBRARY_PATH": str(self.library.parent),
+            MAPPING_VARIABLE: str(self.bank.mapping.path),
+            "WATTLINE_RUNTIME_DIR": str(self.state / "run"),
+        }
+        command = [
+            sys.executable,
+            "-m",
+            "wattline_agent.main",
+            "run",
+            "--node",
+            node,
+            "--state",
+            str(self.state),
+        ]
+        command += ["--listen", "127.0.0.1:0", "--speed", str(SPEED), *flags]
+        agent = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, **popen)
+        self.agents.append(agent)
+        return agent
+
+    def order(self, budget_watts: float, generation: int = 1, **changes) -> None:
+        """Order as balance does."""
+        calm = {
+            "epoch": 1,
+            "lease": LeaseRef(name="box", duration_seconds=60),
+            "enforce": True,
+            "budget_watts": budget_watts,
+            "highest_sent_watts": budget_watts,
+            "failsafe_watts": 500.0,
+            "gpus": tuple(GpuOrder(uuid=uuid, group=uuid, clock_mhz_max=1500) for uuid in UUIDS),
+        }
+        spec = PowerNodeSpec(**calm | changes).model_dump(mode="json", by_alias=True)
+        meta = {"name": "n1", "generation": generation, "uid": "u"}
+        self.put("powernodes/n1.yaml", {"kind": "PowerNode", "metadata": meta, "spec": spec})
+
+    def put(self, name: str, thing: object) -> None:
+        path = self.state / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        part.write_text(yaml.safe_dump(thing))
+        part.replace(path)
+
+    def renew(self) -> None:
+        """Renew the lease ten times a second until the test ends."""
+        while not self.stop.wait(0.1):
+            if self.renewing:
+                self.renewals += 1
+                self.put("leases/box.yaml", {"renewals": self.renewals, "holder": "test", "epoch": 1})
+
+    def status(self, node: str = "n1") -> PowerNodeStatus | None:
+        try:
+            text = (self.state / f"powernodes/{node}.status.yaml").read_text()
+        except FileNotFoundError:
+            return None
+        return PowerNodeStatus.model_validate(yaml.safe_load(text)["status"])
+
+    def get(self, path: str) -> str:
+        status = self.status()
+        assert status is not None
+        with urllib.request.urlopen(f"{status.address}{path}", timeout=5) as answer:
+            return answer.read().decode()
+
+    def limits(self) -> list[float]:
+        return [self.bank.mapping.settings(index).limit_watts for index in range(len(UUIDS))]
+
+    def locks(self) -> list[int | None]:
+        locked = [self.bank.mapping.settings(index).locked_mhz for index in range(len(UUIDS))]
+        return [None if pair is None else pair[1] for pair in locked]
+
+    def untouched(self) -> bool:
+        return self.limits() == [700.0, 700.0] and self.locks() == [None, None]
+
+    def held(self, budget_watts: float = 1000.0) -> bool:
+        """Whether the order is in force: limits inside the budget, clocks at their bound, and told so."""
+        inside = sum(bound_watts(PRODUCT, watts, 700.0) for watts in self.limits()) <= budget_watts
+        status = self.status()
+        told = status is not None and status.state is NodeState.ENFORCING
+        return inside and self.locks() == [1500, 1500] and told
+
+
+def until(done: Callable[[], object], seconds: float = 15.0) -> None:
+    """Wait for something to come true."""
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, f"not within {seconds} s"
+        time.sleep(0.02)
+
+
+def children(pid: int) -> dict[str, int]:
+    """Return the agent's processes by their part."""
+    parts: dict[str, int] = {}
+    for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        words = Path(f"/proc/{each}/cmdline").read_text().split("\0")
+        parts |= {word.rpartition(".")[2]: int(each) for word in words if word.startswith("wattline_agent.")}
+    return parts
+
+
+def gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def ended(agent: subprocess.Popen[bytes]) -> tuple[int, str]:
+    """Wait for an agent to end; return its code and its words."""
+    _, said = agent.communicate(timeout=20)
+    return agent.returncode, said.decode()
+
+
+@pytest.fixture
+def box(tmp_path, nvml_library) -> Iterator[Box]:
+    bank = GpuBank.create(tmp_path / "n1.gpus", [Gpu(PRODUCTS["h100"], uuid) for uuid in UUIDS])
+    box = Box(tmp_path / "state", bank, nvml_library)
+    renewer = threading.Thread(target=box.renew)
+    renewer.start()
+    yield box
+    box.stop.set()
+    renewer.join()
+    Faults(bank.mapping).clear()
+    for agent in box.agents:
+        if agent.poll() is None:
+            agent.send_signal(signal.SIGTERM)
+        with contextlib.suppress(ValueError):
+            agent.communicate(timeout=20)
+
+
+@pytest.fixture
+def holding(box) -> tuple[Box, subprocess.Popen[bytes]]:
+    """An agent that holds the node at 1000 W and puts everything back when it ends."""
+    box.order(1000.0)
+    agent = box.start("--on-stop", "restore")
+    until(box.held)
+    return box, agent
+
+
+def test_an_agent_holds_an_order_serves_readings_and_puts_everything_back(holding):
+    box, agent = holding
+    parts = children(agent.pid)
+    view = json.loads(box.get("/v1/gpus"))
+    metrics = box.get("/metrics")
+
+    assert sorted(parts) == ["device_process", "network_process"]
+    assert [gpu["uuid"] for gpu in view["gpus"]] == list(UUIDS)
+    assert 'wattline_agent_state{node="n1",state="Enforcing"} 1.0' in metrics
+    assert (
+        'wattline_agent_gpu_clock_hertz{gpu_uuid="GPU-0",kind="requested_max",node="n1"} 1.5e+09' in metrics
+    )
+    assert json.loads(box.get("/healthz"))["state"] == "Enforcing"
+
+    agent.send_signal(signal.SIGTERM)
+    assert ended(agent) == (0, "")
+    assert box.untouched()
+    assert all(gone(pid) for pid in parts.values())
+    status = box.status()
+    assert status is not None
+    assert {gpu.previous_watts for gpu in status.gpus} == {None}
+
+
+def test_ctrl_c_in_a_terminal_reaches_all_three_and_still_puts_everything_back(box):
+    box.order(1000.0)
+    agent = box.start("--on-stop", "restore", start_new_session=True)
+    until(box.held)
+    os.killpg(agent.pid, signal.SIGINT)
+
+    assert ended(agent)[0] == 0
+    assert box.untouched()
+
+
+def test_a_node_that_nobody_orders_is_told_of_and_not_touched(box):
+    box.start()
+    until(lambda: box.status() is not None and box.status().gpus)
+
+    status = box.status()
+    assert [(gpu.uuid, gpu.max_watts) for gpu in status.gpus] == [(uuid, 700.0) for uuid in UUIDS]
+    assert status.address.startswith("http://127.0.0.1:")
+    assert box.bank.mapping.journal()[len(UUIDS) :] == []
+
+
+def test_an_agent_that_keeps_is_adopted_by_the_next(box):
+    box.order(1000.0)
+    first = box.start("--on-stop", "keep")
+    until(box.held)
+    first.send_signal(signal.SIGTERM)
+    assert ended(first)[0] == 0
+    assert not box.untouched()
+
+    written = len([record for record in box.bank.mapping.journal() if record.call is Call.SET_POWER_LIMIT])
+    second = box.start("--on-stop", "restore")
+    until(lambda: box.status().observed_generation == 1 and len(children(second.pid)) == 2 and box.held())
+    second.send_signal(signal.SIGTERM)
+
+    assert ended(second)[0] == 0
+    assert box.untouched()
+    limits_set = [record for record in box.bank.mapping.journal() if record.call is Call.SET_POWER_LIMIT]
+    assert len(limits_set) == written + len(UUIDS), "the second only put back"
+
+
+def test_the_network_process_may_die(holding):
+    box, agent = holding
+    before = children(agent.pid)
+    os.kill(before["network_process"], signal.SIGKILL)
+    until(lambda: gone(before["network_process"]) and len(children(agent.pid)) == 2)
+    box.order(800.0, generation=2)
+    until(lambda: box.status().observed_generation == 2)
+
+    assert children(agent.pid)["device_process"] == before["device_process"]
+    assert box.held(800.0)
+    assert json.loads(box.get("/v1/gpus"))["node"] == "n1"
+
+
+def test_a_device_process_that_dies_is_started_again_and_knows_what_was_there(holding):
+    box, agent = holding
+    before = children(agent.pid)
+    os.kill(before["device_process"], signal.SIGKILL)
+    until(
+        lambda: (
+            children(agent.pid).get("device_process", before["device_process"]) != before["device_process"]
+        )
+    )
+    box.order(800.0, generation=2)
+    until(lambda: box.held(800.0))
+    agent.send_signal(signal.SIGTERM)
+
+    assert ended(agent)[0] == 0
+    assert box.untouched()
+
+
+def test_without_its_supervisor_an_agent_ends_in_good_order(holding):
+    box, agent = holding
+    parts = children(agent.pid)
+    os.kill(agent.pid, signal.SIGKILL)
+    until(lambda: all(gone(pid) for pid in parts.values()))
+
+    assert box.untouched()
+
+
+def test_a_lease_that_ends_lowers_the_node_to_its_failsafe(holding):
+    box, _ = holding
+    box.renewing = False
+    until(lambda: box.status().state is NodeState.FAILSAFE)
+
+    assert sum(bound_watts(PRODUCT, watts, 700.0) for watts in box.limits()) <= 500.0
+
+
+def test_budgets_that_move_are_kept_on_the_devices_own_journal(holding):
+    box, _ = holding
+    for generation, budget in enumerate((700.0, 1300.0, 600.0, 1100.0), start=2):
+        box.order(budget, generation=generation)
+        until(lambda generation=generation: box.status().observed_generation == generation)
+        box.bank.mapping.settings(0)
+
+    highest = 1428.0
+    for _, watts in limits(box.bank.mapping.journal()):
+        total = sum(bound_watts(PRODUCT, watts.get(index, 700.0), 700.0) for index in range(len(UUIDS)))
+        assert total <= highest + 1e-6
+        highest = max(total, 1300.0)  # once below, never above the highest budget that was sent
+
+
+@pytest.mark.parametrize(
+    ("node", "words"),
+    [
+        pytest.param("n1", "already holds node n1", id="for the same node"),
+        pytest.param("n2", "already holds GPU GPU-0", id="under another name, on the same GPU"),
+    ],
+)
+def test_a_second_agent_refuses(holding, node, words):
+    box, first = holding
+    code, said = ended(box.start(node=node))
+
+    assert code == 3
+    assert words in said
+    assert f"process {first.pid}" in said or node == "n2"
+    assert "Traceback" not in said
+    assert first.poll() is None
+    assert box.held()
+
+
+def test_a_port_in_use_is_said_and_nothing_changes(box):
+    box.order(1000.0)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, said = ended(box.start("--listen", f"127.0.0.1:{port}"))
+
+    assert code == 3
+    assert f"cannot listen on 127.0.0.1:{port}" in said
+    assert "Traceback" not in said
+    assert box.untouched()
+
+
+def test_a_gpu_that_vanishes_is_told_and_the_other_goes_on(holding):
+    box, _ = holding
+    Faults(box.bank.mapping).lose(0)
+    until(lambda: box.status().gpus[0].reason.startswith("GpuLost"))
+
+    assert box.status().state is NodeState.DEGRADED
+    assert box.status().gpus[0].bound_watts == pytest.approx(714.0)
+    until(lambda: [gpu["uuid"] for gpu in json.loads(box.get("/v1/gpus"))["gpus"]] == ["GPU-1"])
+    until(lambda: bound_watts(PRODUCT, box.limits()[1], 700.0) <= 1000.0 - 714.0)
+
+    Faults(box.bank.mapping).bring_back(0)
+    until(lambda: box.status().state is NodeState.ENFORCING)
+
+
+def test_a_hung_driver_call_is_told_and_nobody_is_killed(holding):
+    box, agent = holding
+    before = children(agent.pid)
+    faults = Faults(box.bank.mapping)
+    faults.set(Call.CLOCK, 0, hang_seconds=float("inf"))
+    until(lambda: box.status().state is NodeState.DEGRADED)
+
+    assert children(agent.pid) == before
+    faults.clear()
+    until(lambda: box.status().state is NodeState.ENFORCING)
+
+
+def test_without_rights_everything_is_told_and_nothing_is_written(box):
+    Faults(box.bank.mapping).setters_for(RootOnly.NOBODY)
+    box.order(1000.0)
+    box.start()
+    until(lambda: box.status() is not None and any(gpu.outcome == "blocked" for gpu in box.status().gpus))
+
+    assert box.untouched()
+    assert all("Permissions" in gpu.reason for gpu in box.status().gpus if gpu.outcome == "blocked")
+
+
+def test_a_full_disk_leaves_the_gpus_untouched_and_says_why(box):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    box.order(1000.0)
+    listen = f"127.0.0.1:{port}"
+    agent = box.start(
+        "--listen",
+        listen,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY)),
+    )
+
+    def told() -> bool:
+        try:
+            with urllib.request.urlopen(f"http://{listen}/metrics", timeout=5) as answer:
+                return 'outcome="error",reason="NoRecord"} 1.0' in answer.read().decode()
+        except OSError:
+            return False
+
+    until(told)
+    assert box.untouched()
+    agent.send_signal(signal.SIGTERM)
+    code, said = ended(agent)
+    assert code == 0
+    assert "n1.status.yaml: cannot be written" in said
+
+
+def test_an_order_that_makes_no_sense_leaves_the_last_one_in_force(holding):
+    box, agent = holding
+    (box.state / "powernodes/n1.yaml").write_text("kind: PowerNode\nspec: [")
+    time.sleep(0.3)
+
+    assert box.held()
+    agent.send_signal(signal.SIGTERM)
+    assert "n1.yaml: not a PowerNode" in ended(agent)[1]
+
+
+def test_without_a_driver_the_agent_waits(box):
+    Faults(box.bank.mapping).unload_driver()
+    box.start()
+    until(lambda: box.status() is not None)
+    assert box.status().state is NodeState.WAITING_FOR_DRIVER
+
+    Faults(box.bank.mapping).load_driver()
+    until(lambda: box.status().gpus)
+
+
+@pytest.mark.parametrize(
+    ("library", "code", "words"),
+    [
+        pytest.param(True, 0, "limit    200 to 700 W, default 700 W", id="what the GPUs take"),
+        pytest.param(False, 1, "no GPU can be held here: DriverAway", id="one line without NVML"),
+    ],
+)
+def test_doctor(box, library, code, words):
+    environment = os.environ | {
+        MAPPING_VARIABLE: str(box.bank.mapping.path),
+        "WATTLINE_RUNTIME_DIR": str(box.state),
+    }
+    if library:
+        environment["LD_LIBRARY_PATH"] = str(box.library.parent)
+    command = [sys.executable, "-m", "wattline_agent.main", "doctor"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=20)
+
+    assert done.returncode == code
+    assert words in done.stdout
+    assert len(done.stdout.splitlines()) == 1 or library
