@@ -80,8 +80,8 @@ def _flat_power(ratio: float, idle_share: float) -> float:
     return idle_share + (power - idle_share) * ratio / _FLAT_BEST
 
 
-PERSEUS = PowerShape("perseus", _perseus_power, _perseus_time, memory_clock_share=0.35)
-LINEAR = PowerShape("linear", _linear_power, _inverse, memory_clock_share=0.75)
-FLAT = PowerShape("flat", _flat_power, _perseus_time, memory_clock_share=0.55)
+PERSEUS = PowerShape("perseus", _perseus_power, _perseus_time, memory_clock_share=0.30)
+LINEAR = PowerShape("linear", _linear_power, _inverse, memory_clock_share=0.70)
+FLAT = PowerShape("flat", _flat_power, _perseus_time, memory_clock_share=0.50)
 
 SHAPES = {shape.name: shape for shape in (PERSEUS, LINEAR, FLAT)}

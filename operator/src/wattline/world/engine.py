@@ -2,10 +2,10 @@
 
 from collections import deque
 from collections.abc import Sequence as Group
-from heapq import heappop, heappush
 from math import inf
 
 from wattline.model.context import Context
+from wattline.world.batch import DecodingBatch
 from wattline.world.engines import ENGINES
 from wattline.world.gpu import Gpu
 from wattline.world.load import IDLE, LOADING, Load
@@ -28,8 +28,8 @@ _CLOSE_STEPS = 1e-6
 class Engine:
     """One replica: what it is asked, in what order it works, and what that costs its GPUs.
 
-    Steps are counted as a real number; every decoding sequence gets one token per step, so a stretch between two
-    events needs no loop over steps or sequences. While a prompt is computed, every step is a stretch of its own.
+    Every decoding sequence gets one token per step, so a stretch between two events needs no loop over steps or
+    sequences. While a prompt is computed, every step is a stretch of its own.
     """
 
     def __init__(
@@ -64,12 +64,8 @@ class Engine:
         self._all: dict[str, Sequence] = {}
         self._waiting: deque[Sequence] = deque()
         self._prefilling: list[Sequence] = []
-        self._decoding: dict[str, Sequence] = {}
-        self._ends: list[tuple[float, int, Sequence]] = []
+        self._decoding = DecodingBatch()
         self._events: list[EngineEvent] = []
-        self._steps = 0.0
-        self._join_steps_sum = 0.0
-        self._decoding_prompts_sum = 0
         self._chunks: list[tuple[Sequence, int]] = []
         self._chunk_load = IDLE
         self._step_seconds = 0.02
@@ -101,8 +97,8 @@ class Engine:
         sequence = self._all.get(request_id)
         if sequence is None:
             return
-        self._generated_before += self._generated(sequence)
-        if sequence.id in self._decoding or sequence in self._prefilling:
+        self._generated_before += self._decoding.generated(sequence)
+        if sequence in self._decoding or sequence in self._prefilling:
             self._take_out(sequence)
         else:
             self._waiting.remove(sequence)
@@ -133,7 +129,7 @@ class Engine:
         if self.now_seconds < self.ready_seconds:
             return self.ready_seconds if self._waiting else inf
         self._plan()
-        steps = self._steps_to_end()
+        steps = self._decoding.next_end()[0]
         if self._chunks:
             return self.now_seconds + min(self._chunk_left, steps) * self._seconds_of(self._chunk_load)
         if not self._decoding:
@@ -143,7 +139,7 @@ class Engine:
     def generated(self, request_id: str) -> int:
         """Return the tokens of a request that are out so far; none for an unknown id."""
         sequence = self._all.get(request_id)
-        return 0 if sequence is None else self._generated(sequence)
+        return 0 if sequence is None else self._decoding.generated(sequence)
 
     # What it says of itself.
 
@@ -165,17 +161,19 @@ class Engine:
     @property
     def generation_tokens(self) -> int:
         """Tokens generated since the start."""
-        return self._generated_before + sum(self._generated(sequence) for sequence in self._all.values())
+        return self._generated_before + sum(
+            self._decoding.generated(sequence) for sequence in self._all.values()
+        )
 
     @property
     def kv_used_tokens(self) -> int:
         """Tokens of KV memory in use by the batch."""
-        return self._tree.pinned_tokens + self._reserved_tokens + int(self._grown_tokens())
+        return self._tree.pinned_tokens + self._reserved_tokens + int(self._decoding.grown_tokens)
 
     @property
     def kv_cached_tokens(self) -> int:
         """Tokens of KV memory that hold anything, for the batch or for a next turn."""
-        return self._tree.tokens + self._reserved_tokens + int(self._grown_tokens())
+        return self._tree.tokens + self._reserved_tokens + int(self._decoding.grown_tokens)
 
     # The batch.
 
@@ -219,7 +217,7 @@ class Engine:
             pairs += chunk * (sequence.computed_tokens + chunk / 2)
         self._chunk_load = self.physics.step(
             len(self._decoding),
-            self._context_tokens(),
+            self._decoding.context_tokens,
             prefill_tokens=total,
             prefill_context_tokens=pairs / total,
         )
@@ -237,15 +235,13 @@ class Engine:
                 sequence.first_token_out = True
                 tokens = sequence.prompt_tokens
                 self._events.append(FirstToken(sequence.id, self.now_seconds, sequence.cached_tokens, tokens))
-            sequence.begin_decoding(self._steps)
-            self._decoding[sequence.id] = sequence
-            self._join_steps_sum += sequence.join_steps
-            self._decoding_prompts_sum += sequence.prompt_tokens
-            heappush(self._ends, (sequence.end_steps, sequence.order, sequence))
+            self._decoding.add(sequence)
 
     def _finish(self) -> None:
-        while self._decoding and self._steps_to_end() <= _CLOSE_STEPS:
-            sequence = heappop(self._ends)[2]
+        while True:
+            steps, sequence = self._decoding.next_end()
+            if sequence is None or steps > _CLOSE_STEPS:
+                return
             self._generated_before += sequence.request.output_tokens
             self._take_out(sequence)
             del self._all[sequence.id]
@@ -253,15 +249,10 @@ class Engine:
 
     def _take_out(self, sequence: Sequence) -> None:
         """Remove a sequence from the batch; what it computed stays in memory for as long as nobody needs the room."""
-        if sequence.id in self._decoding:
-            context = sequence.spoken(self._generated(sequence))
-            tokens = sequence.prompt_tokens + sequence.decoded_tokens(self._steps)
-            del self._decoding[sequence.id]
-            self._join_steps_sum -= sequence.join_steps
-            self._decoding_prompts_sum -= sequence.prompt_tokens
-            if not self._decoding:
-                self._steps = self._join_steps_sum = 0.0
-                self._ends.clear()
+        if sequence in self._decoding:
+            context = sequence.spoken(self._decoding.generated(sequence))
+            tokens = sequence.prompt_tokens + sequence.decoded_tokens(self._decoding.steps)
+            self._decoding.remove(sequence)
         else:
             self._prefilling.remove(sequence)
             self._chunks = [pair for pair in self._chunks if pair[0] is not sequence]
@@ -283,8 +274,8 @@ class Engine:
 
     def _preempt(self) -> None:
         """Send the newest sequence back to the head of the queue."""
-        sequence = max((*self._prefilling, *self._decoding.values()), key=lambda one: one.order)
-        generated = self._generated(sequence)
+        sequence = max((*self._prefilling, *self._decoding), key=lambda one: one.order)
+        generated = self._decoding.generated(sequence)
         self._take_out(sequence)
         sequence.restart(generated)
         self._waiting.appendleft(sequence)
@@ -292,14 +283,8 @@ class Engine:
 
     # Memory.
 
-    def _grown_tokens(self) -> float:
-        return len(self._decoding) * self._steps - self._join_steps_sum
-
-    def _context_tokens(self) -> float:
-        return self._decoding_prompts_sum + self._grown_tokens()
-
     def _free_tokens(self) -> float:
-        return self.capacity_tokens - self._tree.tokens - self._reserved_tokens - self._grown_tokens()
+        return self.capacity_tokens - self._tree.tokens - self._reserved_tokens - self._decoding.grown_tokens
 
     def _free(self, tokens: float) -> bool:
         """Make room for so many tokens, paused contexts giving way; say whether there is room."""
@@ -325,7 +310,7 @@ class Engine:
         """Do steps until the next event, the end of the slice or ``until_seconds``."""
         if not self._chunks and not self._decoding:
             return
-        steps = self._steps_to_end()
+        steps = self._decoding.next_end()[0]
         if self._decoding:
             steps = min(steps, self._free_tokens() / len(self._decoding))
         if self._chunks:
@@ -342,7 +327,7 @@ class Engine:
             steps = (end - self.now_seconds) / seconds
         self._pass(end, load)
         if self._decoding:
-            self._steps += steps
+            self._decoding.steps += steps
         if self._chunks:
             self._chunk_left -= steps
             if self._chunk_left <= _CLOSE_STEPS:
@@ -356,23 +341,8 @@ class Engine:
 
     def _decode_load(self, steps_ahead: float) -> Load:
         count = len(self._decoding)
-        return self.physics.step(count, self._context_tokens() + count * steps_ahead)
+        return self.physics.step(count, self._decoding.context_tokens + count * steps_ahead)
 
     def _seconds_of(self, load: Load) -> float:
         """Return the length of a step: all wait for the slowest GPU of the group."""
         return max(gpu.step_seconds_for(load) for gpu in self.gpus)
-
-    def _steps_to_end(self) -> float:
-        """Return the steps until the next sequence has all its tokens."""
-        ends = self._ends
-        while ends:
-            end, _, sequence = ends[0]
-            if self._decoding.get(sequence.id) is sequence and sequence.end_steps == end:
-                return end - self._steps
-            heappop(ends)
-        return inf
-
-    def _generated(self, sequence: Sequence) -> int:
-        if sequence.id not in self._decoding:
-            return sequence.base_tokens
-        return sequence.base_tokens + 1 + sequence.decoded_tokens(self._steps)

@@ -79,11 +79,11 @@ def _fitted(architecture: Architecture, gpus: int, fit: Fit) -> EnginePhysics:
 # Printed by bench/fit_engine.py: bandwidth share, compute share, seconds per step, seconds per sequence, watts of memory,
 # watts of computing.
 _FITTED = (
-    _fitted(QWEN3_14B, 1, Fit(0.791, 0.464, 0.000502, 7.85e-05, 265.0, 698.0)),
-    _fitted(LLAMA_70B, 4, Fit(0.687, 0.8, 0.00176, 7.09e-05, 279.0, 699.0)),
-    _fitted(GPT_OSS_20B, 1, Fit(0.552, 0.24, 0.000619, 4.27e-05, 363.0, 700.0)),
-    _fitted(QWEN3_CODER_30B, 1, Fit(0.93, 0.131, 0.00334, 3.91e-05, 408.0, 686.0)),
-    _fitted(QWEN3_CODER_30B, 2, Fit(0.81, 0.174, 0.00403, 5.21e-05, 404.0, 600.0)),
+    _fitted(QWEN3_14B, 1, Fit(0.792, 0.458, 0.000519, 7.85e-05, 266.0, 687.0)),
+    _fitted(LLAMA_70B, 4, Fit(0.693, 0.8, 0.0019, 7.07e-05, 280.0, 700.0)),
+    _fitted(GPT_OSS_20B, 1, Fit(0.552, 0.241, 0.00062, 4.27e-05, 363.0, 700.0)),
+    _fitted(QWEN3_CODER_30B, 1, Fit(0.93, 0.131, 0.00336, 3.77e-05, 408.0, 697.0)),
+    _fitted(QWEN3_CODER_30B, 2, Fit(0.83, 0.178, 0.00416, 5.35e-05, 415.0, 610.0)),
 )
 
 

@@ -53,6 +53,10 @@ class Product:
         return tuple(range(self.min_mhz, self.max_mhz + 1, self.step_mhz))
 
 
+BYTES_PER_MULTIPROCESSOR_AND_CLOCK = 28.5
+"""What a multiprocessor reads from the second-level cache in a clock cycle: about 5.7 TB/s on the 114 of an H100 PCIe at
+1755 MHz [R, one microbenchmark, not checked by us]; taken for all products [assumption]."""
+
 _HOPPER_STAGES = (Stage(0.020, 0.2), Stage(0.012, 5.0), Stage(0.034, 90.0))
 """Sum 0.066 °C/W [R: H100 SXM, 700 W at 25 °C inlet to 70.9 °C]; the first two in the proportion and with the time
 constants of the A100 step response (GPU_Power_Benchmark [V]), the third [assumption]: no public data has it."""
@@ -70,7 +74,7 @@ H100 = Product(
     busy_watts=60.0,  # [assumption] part of KAIROS's "any light load adds ~100 W"
     memory_bytes=80e9,  # [D]
     bandwidth_bytes_per_second=3.35e12,  # [D]
-    on_chip_bytes_per_second=6.4e12,  # [R] about 5.7 TB/s of L2 reads on an H100 PCIe at 1755 MHz (chipsandcheese.com), by clock
+    on_chip_bytes_per_second=132 * 1.98e9 * BYTES_PER_MULTIPROCESSOR_AND_CLOCK,
     flops_per_second=989e12,  # [D]
     stages=_HOPPER_STAGES,
 )
@@ -88,7 +92,7 @@ H100_NVL = Product(
     busy_watts=50.0,  # [assumption]
     memory_bytes=94e9,  # [D]
     bandwidth_bytes_per_second=3.9e12,  # [D]
-    on_chip_bytes_per_second=5.4e12,  # H100's per clock, at 1680 MHz
+    on_chip_bytes_per_second=132 * 1.68e9 * BYTES_PER_MULTIPROCESSOR_AND_CLOCK,
     flops_per_second=835e12,  # [D]
     stages=(
         Stage(0.032, 0.2),
@@ -110,7 +114,7 @@ H200 = Product(
     busy_watts=60.0,  # [assumption]
     memory_bytes=141e9,  # [D]
     bandwidth_bytes_per_second=4.8e12,  # [D]
-    on_chip_bytes_per_second=6.4e12,  # as H100: the same die
+    on_chip_bytes_per_second=132 * 1.98e9 * BYTES_PER_MULTIPROCESSOR_AND_CLOCK,
     flops_per_second=989e12,  # [D]
     stages=_HOPPER_STAGES,
 )
@@ -128,7 +132,7 @@ A100 = Product(
     busy_watts=40.0,  # [assumption]
     memory_bytes=80e9,  # [D]
     bandwidth_bytes_per_second=2.039e12,  # [D]
-    on_chip_bytes_per_second=4.4e12,  # [assumption] H100's share of bandwidth
+    on_chip_bytes_per_second=108 * 1.41e9 * BYTES_PER_MULTIPROCESSOR_AND_CLOCK,
     flops_per_second=312e12,  # [D]
     stages=(Stage(0.035, 0.2), Stage(0.020, 5.0), Stage(0.045, 90.0)),  # sum 0.10 [assumption]
 )

@@ -1,0 +1,69 @@
+"""The decoding batch: every sequence in it gets one token per step, counted without a loop over them."""
+
+from collections.abc import Iterator
+from heapq import heappop, heappush
+from math import inf
+
+from wattline.world.sequence import Sequence
+
+
+class DecodingBatch:
+    """Sequences whose prompt is computed, on a common count of steps that is a real number."""
+
+    def __init__(self) -> None:
+        self.steps = 0.0
+        self._members: dict[str, Sequence] = {}
+        self._ends: list[tuple[float, int, Sequence]] = []
+        self._join_steps_sum = 0.0
+        self._prompts_sum = 0
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def __contains__(self, sequence: Sequence) -> bool:
+        return sequence.id in self._members
+
+    def __iter__(self) -> Iterator[Sequence]:
+        return iter(self._members.values())
+
+    @property
+    def grown_tokens(self) -> float:
+        """Tokens decoded by the members since they joined."""
+        return len(self._members) * self.steps - self._join_steps_sum
+
+    @property
+    def context_tokens(self) -> float:
+        """Tokens in the contexts of all members together, shared ones counted for each."""
+        return self._prompts_sum + self.grown_tokens
+
+    def add(self, sequence: Sequence) -> None:
+        """Let a sequence join; the first of its tokens has come with its prompt."""
+        sequence.begin_decoding(self.steps)
+        self._members[sequence.id] = sequence
+        self._join_steps_sum += sequence.join_steps
+        self._prompts_sum += sequence.prompt_tokens
+        heappush(self._ends, (sequence.end_steps, sequence.order, sequence))
+
+    def remove(self, sequence: Sequence) -> None:
+        """Let a sequence go."""
+        del self._members[sequence.id]
+        self._join_steps_sum -= sequence.join_steps
+        self._prompts_sum -= sequence.prompt_tokens
+        if not self._members:
+            self.steps = self._join_steps_sum = 0.0
+            self._ends.clear()
+
+    def next_end(self) -> tuple[float, Sequence | None]:
+        """Return the steps until the next member has all its tokens, and which one it is."""
+        while self._ends:
+            end, _, sequence = self._ends[0]
+            if self._members.get(sequence.id) is sequence and sequence.end_steps == end:
+                return end - self.steps, sequence
+            heappop(self._ends)
+        return inf, None
+
+    def generated(self, sequence: Sequence) -> int:
+        """Return how many tokens of a sequence are out, in the batch or not."""
+        if sequence.id not in self._members:
+            return sequence.base_tokens
+        return sequence.base_tokens + 1 + sequence.decoded_tokens(self.steps)
