@@ -5,11 +5,17 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from wattline.fake.nvml import build
 
 # looptime's hook makes an implicit event loop if the first test is synchronous, which then warns elsewhere.
 asyncio.set_event_loop(None)
+
+# A landing must not hang on the dice: in CI the same examples are tried every time, elsewhere new ones.
+settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("local", deadline=None)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
 @pytest.fixture(scope="session")
