@@ -105,6 +105,7 @@ async def settle(cluster: Cluster, agents: Readings, clock: Clock, at: str) -> P
     )
     decisions = decide(view, at)
     await cluster.report(decisions.domains, decisions.pools)
+    _say_changes(view, decisions)
     for node, spec in decisions.orders.items():
         if await cluster.order(node, spec):
             grant = decisions.grants.get(node)
@@ -121,3 +122,13 @@ async def settle(cluster: Cluster, agents: Readings, clock: Clock, at: str) -> P
     for lease in decisions.leases:
         await cluster.renew(lease)
     return Pass(view, decisions, clock.now())
+
+
+def _say_changes(view: ClusterView, decisions: Decisions) -> None:
+    """Log every condition whose status or reason is not what it was."""
+    for was, now in ((view.domains, decisions.domains), (view.pools, decisions.pools)):
+        for name, status in now.items():
+            before = {c.type: (c.status, c.reason) for c in was[name].conditions} if name in was else {}
+            for each in status.conditions:
+                if before.get(each.type) != (each.status, each.reason):
+                    log.info("%s: %s is %s, %s: %s", name, each.type, each.status, each.reason, each.message)

@@ -16,6 +16,7 @@ from wattline.doors.agents import Agents
 from wattline.doors.clock import BootClock, utc
 from wattline.doors.files import WATCH_SECONDS, FilesCluster, watch
 from wattline.doors.manifests import load
+from wattline.doors.overview import overview
 from wattline.model.errors import WattlineError
 
 log = logging.getLogger("wattline.up")
@@ -32,7 +33,7 @@ async def up(manifests: Sequence[Path], state: Path, *, speed: float, listen: tu
     """
     fleet = load(manifests)
     with folder.locked(state):
-        epoch = folder.next_epoch(state)
+        epoch = folder.next_epoch(state, above=overview(state).highest_epoch)
         log.info(
             "epoch %d: %d domains, %d pools, %d nodes",
             epoch,

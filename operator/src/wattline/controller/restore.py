@@ -10,7 +10,7 @@ from wattline.controller.conditions import stamped
 from wattline.doors import state as folder
 from wattline.doors.clock import Clock
 from wattline.doors.files import FilesCluster, status_path
-from wattline.doors.overview import NodeFiles, node_files, node_names, overview
+from wattline.doors.overview import NodeFiles, node_files, overview
 
 LOOK_SECONDS = 0.2
 """How often answers are looked at, in world seconds."""
@@ -23,16 +23,16 @@ async def restore(
 
     No domain is called enforced from here on. The caller holds the state folder, so that no loop takes a node back meanwhile.
     """
-    epoch = folder.next_epoch(state)
+    seen = overview(state)
+    epoch = folder.next_epoch(state, above=seen.highest_epoch)
     cluster = FilesCluster([], state, epoch=epoch)
-    for domain in overview(state).domains:
+    for domain in seen.domains:
         folder.write(status_path(state, domain), _unpromised(domain, at))
     waiting: list[str] = []
-    for name in node_names(state):
-        order = node_files(state, name).order
-        if order is not None:
-            await cluster.order(name, released(order.spec, epoch))
-            waiting.append(name)
+    for node in seen.nodes:
+        if node.order is not None:
+            await cluster.order(node.name, released(node.order.spec, epoch))
+            waiting.append(node.name)
     end = clock.now() + timeout_seconds
     while waiting:
         for name in [name for name in waiting if _done(node_files(state, name))]:

@@ -32,6 +32,13 @@ class Overview:
     holder_pid: int | None
     """Process that balances on it; none when nobody does."""
 
+    @property
+    def highest_epoch(self) -> int:
+        """The newest epoch that an order or an agent speaks of."""
+        orders = (node.order.spec.epoch for node in self.nodes if node.order is not None)
+        answers = (node.answer.epoch for node in self.nodes if node.answer is not None)
+        return max((*orders, *answers), default=0)
+
 
 def overview(state: Path) -> Overview:
     """Return what stands in a state folder; raise `ClusterError` where a file cannot be read."""

@@ -93,8 +93,8 @@ def holder(state: Path) -> int | None:
     return None
 
 
-def next_epoch(state: Path) -> int:
-    """Return the next epoch, counted durably; call it with the folder locked."""
+def next_epoch(state: Path, *, above: int = 0) -> int:
+    """Return the next epoch, counted durably, and greater than ``above``; call it with the folder locked."""
     path = state / "epoch"
     try:
         last = int(path.read_text(encoding="utf-8"))
@@ -102,5 +102,6 @@ def next_epoch(state: Path) -> int:
         last = 0
     except (OSError, ValueError) as error:
         raise ClusterError(f"{path}: no count of leaders in it: {error}") from error
-    replace(path, f"{last + 1}\n", durable=True)
-    return last + 1
+    epoch = max(last, above) + 1
+    replace(path, f"{epoch}\n", durable=True)
+    return epoch
