@@ -1,5 +1,6 @@
 """Least squares that learn while a program runs: a few parameters, regularised, forgetting slowly."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,12 +13,20 @@ class Fit:
 
     parameters: Vector
     covariance: tuple[Vector, ...]
-    """In units of the noise variance."""
+    """Of the parameters, as squares of standard deviations."""
     seen: int = 0
 
     def predict(self, features: Sequence[float]) -> float:
         """Return the model's value."""
         return sum(p * x for p, x in zip(self.parameters, features, strict=True))
+
+    def deviation(self, features: Sequence[float]) -> float:
+        """Return how far off the model's value may be, one standard deviation."""
+        spread = sum(
+            x * sum(c * y for c, y in zip(row, features, strict=True))
+            for x, row in zip(features, self.covariance, strict=True)
+        )
+        return math.sqrt(max(0.0, spread))
 
 
 def prior(parameters: Sequence[float], deviations: Sequence[float]) -> Fit:

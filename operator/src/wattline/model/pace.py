@@ -1,9 +1,9 @@
 """What a replica's own counters teach about it: how long its work takes and what it draws, over the clock."""
 
-import math
 from dataclasses import dataclass, replace
 
 from wattline.model.fit import Fit, learn, prior
+from wattline.model.residuals import NONE_SEEN, Residuals
 
 MEMORY_WINDOWS = 300
 """Observations of about ten seconds that are remembered: the better part of an hour of work."""
@@ -26,6 +26,10 @@ class Work:
     """Prompt tokens computed, without those the cache had."""
     generated_per_second: float
     watts: float
+    busy_ratio: float = 1.0
+    """Share of the time in which any turn ran."""
+    alone_ratio: float = 0.0
+    """Share of the time in which exactly one did."""
 
     @property
     def steps_per_second(self) -> float:
@@ -38,24 +42,27 @@ class Pace:
     """Learned models of one replica; every prediction holds for the work it is asked about."""
 
     time: Fit
-    """Seconds per 100 decode steps: constant, per resident share, per 1/GHz, per 32 agents/GHz; then seconds per
-    10,000 prompt tokens and 1/GHz."""
+    """Seconds per 100 decode steps: constant, per resident share, per 32 agents, per 1/GHz², per 32 agents/GHz²;
+    then seconds per 10,000 prompt tokens and 1/GHz. The square stands for a bend: while memory binds, the clock
+    hardly matters, and below some clock it does."""
+    time_errors: Residuals = NONE_SEEN
     power: Fit | None = None
-    """Watts while busy: constant, GHz, GHz³, per 32 agents, prefill share, prefill share times GHz³."""
+    """Watts while busy: constant, GHz, GHz³, per 32 agents; then per 10,000 prompt tokens a second, and GHz²."""
     idle_watts: float | None = None
     most_watts: float = 0.0
 
     def step_seconds(self, clock_mhz: float, running: float, resident_ratio: float) -> float:
         """Return how long one decode step takes."""
         ghz = clock_mhz / _GHZ
-        a, b, c, d, _ = self.time.parameters
-        memory = max(a, 0.0) + max(b, 0.0) * resident_ratio
-        compute = (max(c, 0.0) + max(d, 0.0) * running / _AGENTS) / ghz
-        return max(memory + compute, 1e-3) / _STEPS
+        agents = max(running, 1.0) / _AGENTS
+        a, b, c, d, e, _ = self.time.parameters
+        memory = max(a, 0.0) + max(b, 0.0) * resident_ratio + max(c, 0.0) * agents
+        compute = (max(d, 0.0) + max(e, 0.0) * agents) / ghz**2
+        return max(memory + compute, 1e-2) / _STEPS * (1.0 + self.time_errors.at(clock_mhz))
 
     def prefill_share(self, clock_mhz: float, prefill_per_second: float) -> float:
         """Return the share of each second that prefill takes."""
-        per_token = max(self.time.parameters[4], 0.0) / (clock_mhz / _GHZ)
+        per_token = max(self.time.parameters[5], 0.0) / (clock_mhz / _GHZ)
         return min(0.95, prefill_per_second / _PREFILL * per_token)
 
     def agent_tokens_per_second(self, clock_mhz: float, work: Work) -> float:
@@ -63,33 +70,43 @@ class Pace:
         share = self.prefill_share(clock_mhz, work.prefill_per_second)
         return (1.0 - share) / self.step_seconds(clock_mhz, work.running, work.resident_ratio)
 
-    def busy_watts(self, clock_mhz: float, running: float, prefill_share: float) -> float:
+    def busy_watts(self, clock_mhz: float, running: float, prefill_per_second: float) -> float:
         """Return the draw while the engine works."""
         if self.power is None:
             return self.most_watts
-        return max(
-            self.power.predict(_power_features(clock_mhz / _GHZ, running, prefill_share)),
-            self.idle_watts or 0.0,
-        )
+        features = _power_features(clock_mhz / _GHZ, max(running, 1.0), prefill_per_second)
+        return max(self.power.predict(features), self.idle_watts or 0.0)
 
-    def mean_watts(self, clock_mhz: float, work: Work, reference_mhz: float) -> float:
-        """Return what the replica draws on average if the work that comes stays as it is at ``reference_mhz``.
+    def unsure_watts(self, clock_mhz: float, running: float) -> float:
+        """Return how far off ``busy_watts`` may be."""
+        if self.power is None:
+            return self.most_watts
+        return self.power.deviation(_power_features(clock_mhz / _GHZ, max(running, 1.0), 0.0))
+
+    def marginal_watts(self, clock_mhz: float, work: Work) -> float:
+        """Return how much above idle the replica draws on average if the work that comes stays as it is.
 
         Running turns absorb slowness: while there are several, a slower step only makes the batch larger, and
-        the engine is busy all the time either way. It is the seconds without any turn that slowness costs;
-        turns that come at random leave ``exp(-mean running)`` of them.
+        the engine is busy all the time either way. Only where a turn ran alone does its slowness end a pause
+        later; so the idle share shrinks by ``alone_ratio`` for each relative lengthening (exact for turns that
+        come at random). What is not known of a clock counts for it: trying it is cheap, and so every clock that
+        could be the cheapest is seen once.
         """
         idle = self.idle_watts if self.idle_watts is not None else 0.2 * self.most_watts
-        slower = self.agent_tokens_per_second(reference_mhz, work) / max(
-            self.agent_tokens_per_second(clock_mhz, work), 1e-6
-        )
-        running = work.running * slower
-        busy = 1.0 - math.exp(-running)
-        share = self.prefill_share(clock_mhz, work.prefill_per_second)
-        return idle + busy * (self.busy_watts(clock_mhz, running, min(1.0, share / max(busy, 0.05))) - idle)
+        together = work.running / max(work.busy_ratio, 1e-3)
+        usual = self.agent_tokens_per_second(work.clock_mhz, replace(work, running=together))
+        pause = min(max(1.0 - work.busy_ratio, 1e-3), 1.0 - 1e-3)
+        running, busy, longer = together, work.busy_ratio, 1.0
+        for _ in range(4):  # slower steps make larger batches, which make slower steps
+            rate = self.agent_tokens_per_second(clock_mhz, replace(work, running=running))
+            longer = min(usual / max(rate, 1e-6), 20.0)
+            busy = max(1.0 - pause * longer ** -min(work.alone_ratio / pause, 20.0), 1e-3)
+            running = max(1.0, work.running * longer / busy)
+        watts = self.busy_watts(clock_mhz, running, work.prefill_per_second / busy)
+        return busy * max(1.0, watts - self.unsure_watts(clock_mhz, running) - idle)
 
 
-NEW = Pace(prior((1.0, 0.5, 0.3, 0.3, 1.2), (1.5, 1.0, 1.0, 1.0, 2.0)))
+NEW = Pace(prior((1.0, 0.5, 0.3, 0.2, 0.2, 1.2), (1.5, 1.0, 2.0, 0.5, 1.0, 2.0)))
 """Before anything was seen: ours, of the order of a mid-size model, and unsure of all of it."""
 
 
@@ -97,26 +114,32 @@ def watched(pace: Pace, work: Work) -> Pace:
     """Return the models after a stretch in which the engine was busy throughout."""
     ghz = work.clock_mhz / _GHZ
     steps = work.steps_per_second / _STEPS
+    agents = work.running / _AGENTS
     prefill = work.prefill_per_second / _PREFILL
     features = (
         steps,
         steps * work.resident_ratio,
-        steps / ghz,
-        steps / ghz * work.running / _AGENTS,
+        steps * agents,
+        steps / ghz**2,
+        steps / ghz**2 * agents,
         prefill / ghz,
     )
-    time = learn(pace.time, features, 1.0, noise=0.08, memory=MEMORY_WINDOWS)
     most = max(pace.most_watts, work.watts)
-    power = pace.power or _power_prior(work.watts, ghz)
-    share = replace(pace, time=time).prefill_share(work.clock_mhz, work.prefill_per_second)
-    power = learn(
-        power,
-        _power_features(ghz, work.running, share),
-        work.watts,
-        noise=0.03 * most,
-        memory=MEMORY_WINDOWS,
+    expected = pace.time.predict(features)
+    error = min(1.0, max(-0.5, 1.0 / max(expected, 0.1) - 1.0))
+    return replace(
+        pace,
+        time_errors=pace.time_errors.after(work.clock_mhz, error),
+        time=learn(pace.time, features, 1.0, noise=0.15, memory=MEMORY_WINDOWS),
+        power=learn(
+            pace.power or _power_prior(work.watts, ghz),
+            _power_features(ghz, work.running, work.prefill_per_second),
+            work.watts,
+            noise=0.05 * most,
+            memory=MEMORY_WINDOWS,
+        ),
+        most_watts=most,
     )
-    return replace(pace, time=time, power=power, most_watts=most)
 
 
 def rested(pace: Pace, watts: float) -> Pace:
@@ -125,21 +148,14 @@ def rested(pace: Pace, watts: float) -> Pace:
     return replace(pace, idle_watts=idle, most_watts=max(pace.most_watts, watts))
 
 
-def _power_features(ghz: float, running: float, prefill_share: float) -> tuple[float, ...]:
-    cube = ghz**3
-    return (1.0, ghz, cube, running / _AGENTS, prefill_share, prefill_share * cube)
+def _power_features(ghz: float, running: float, prefill_per_second: float) -> tuple[float, ...]:
+    prefill = prefill_per_second / _PREFILL
+    return (1.0, ghz, ghz**3, running / _AGENTS, prefill, prefill * ghz**2)
 
 
 def _power_prior(watts: float, ghz: float) -> Fit:
     """Return what is assumed before a second clock was seen: of the first reading half follows the clock."""
     return prior(
         (0.5 * watts, 0.3 * watts / ghz, 0.2 * watts / ghz**3, 0.0, 0.0, 0.0),
-        (
-            0.3 * watts,
-            0.2 * watts / ghz,
-            0.1 * watts / ghz**3,
-            0.1 * watts,
-            0.2 * watts,
-            0.1 * watts / ghz**3,
-        ),
+        (0.3 * watts, 0.2 * watts / ghz, 0.1 * watts / ghz**3, 0.3 * watts, watts, watts / ghz**2),
     )

@@ -9,8 +9,9 @@ not utilisation. Deviations, all of which its relay between a few levels loses e
 * The sensor of the slowest agent, 30 s slow, only trims: the ratio of what it says to what the model says is
   tracked as a low quantile. It watches, it does not integrate an error, so there is nothing to wind up while
   a bound, a limit or the engine binds.
-* Above alpha the clock is not at once the fastest: its floor rises from the cheapest clock at alpha to the
-  fastest at gamma, where new agents would be held.
+* Above alpha, and while agents are held, the clock is as fast as it helps and no faster: where decoding waits for
+  memory, clocks beyond some point only heat. From alpha to gamma, where new agents would be held, agents' rate
+  rises from that at the cheapest clock to nearly that at full speed.
 
 Only upward moves are immediate; down it goes one level at a time. Without knowledge of memory, or with a batch
 never seen, it goes up.
@@ -26,18 +27,26 @@ from wattline.model.pace import NEW, Pace, Work, rested, watched
 
 DOWN_SECONDS = 2.0
 """At most one level down in this time (papers: at most one step per 2 s)."""
-WINDOW_SECONDS = 10.0
-"""Length of one observation; ours: long against the 1 s average of the power sensor, short against a turn."""
+WINDOW_SECONDS = 6.0
+"""Busy seconds at one clock that make an observation; ours: long against the 1 s average of the power sensor."""
 SETTLE_SECONDS = 2.0
 """After a move nothing is learned for this long: clocks settle in up to 1 s, power is averaged over 1 s."""
 MARGIN_RATIO = 1.05
 """The predicted rate is to stand this far above the objective."""
 TRIM_QUANTILE = 0.10
 """The slowest agent is to be slower than predicted in at most this share of the time."""
+KEEN_RATIO = 0.92
+"""Ours: as fast as it helps is the slowest clock that gives agents this share of their rate at full speed."""
+ALIKE_RATIO = 1.02
+"""Ours: of clocks whose predicted draw above idle differs by less, the fastest is taken."""
+PLAN_SECONDS = 10.0
+"""How often the cheapest clock is looked for; work and models move slower than that."""
+USUAL_SECONDS = 600.0
+"""Time constant of the work that the cheapest clock is chosen for."""
 LEVEL_RATIO = 0.025
 """Levels are this share of the fastest clock apart."""
 SMOOTH_SECONDS = 30.0
-"""Time constant of the work that is planned for."""
+"""Time constant of the work that the objective is to be met for."""
 
 
 class Why(StrEnum):
@@ -104,12 +113,19 @@ class ClockState:
     seen: ClockSeen | None = None
     pace: Pace = NEW
     work: Work | None = None
-    """Smoothed: what is planned for."""
+    """Smoothed over half a minute."""
+    usual: Work | None = None
+    """Smoothed over ten minutes."""
+    cheapest_mhz: int | None = None
+    """Cheapest clock, as last looked for."""
+    planned_at_seconds: float = -math.inf
     window: _Window = _Window()
     trim: float = 0.6
     """Slowest agent's rate against the model's."""
     modelled: float | None = None
     """Model's agent rate at the clocks that were, smoothed like the sensor."""
+    lowest_mhz: int | None = None
+    """Slowest clock that was observed; no step goes further below it than one level."""
     asked_mhz: int | None = None
     moved_at_seconds: float = -math.inf
 
@@ -136,14 +152,17 @@ def decide(spec: ReplicaOrder, bounds: ClockBounds, state: ClockState, seen: Clo
     state = _learned(state, seen)
     levels = _levels(bounds.clocks_mhz)
     top = levels[-1]
+    if seen.at_seconds - state.planned_at_seconds >= PLAN_SECONDS and state.pace.power is not None:
+        state = replace(state, cheapest_mhz=_cheapest(state, levels), planned_at_seconds=seen.at_seconds)
     wanted, needed, why, detail = _wanted(spec, levels, state, seen)
     now = min(state.asked_mhz if state.asked_mhz is not None else top, top)
     clock = now
     if wanted > now:
         clock = wanted
     elif wanted < now and seen.at_seconds - state.moved_at_seconds >= DOWN_SECONDS:
-        clock = max((level for level in levels if level < now), default=levels[0])
-        clock = max(clock, wanted)
+        lower = max((level for level in levels if level < now), default=levels[0])
+        known = state.lowest_mhz is not None and now >= state.lowest_mhz  # one level beyond is an experiment
+        clock = max(lower, wanted) if known else now
     moved = seen.at_seconds if clock != now else state.moved_at_seconds
     state = replace(state, asked_mhz=clock, moved_at_seconds=moved)
     return ClockDecision(
@@ -164,59 +183,58 @@ def _wanted(
     if seen.resident_tokens is None or not seen.capacity_tokens:
         return top, top, Why.UNKNOWN_LOAD, "how much memory the agents hold is not known"
     resident = seen.resident_tokens / seen.capacity_tokens
-    if state.work is None or state.pace.power is None:
+    if state.work is None or state.cheapest_mhz is None:
         return top, top, Why.LEARNING, "nothing known of this replica's pace yet"
     objective = spec.tokens_per_second_per_agent_p5
     work = replace(state.work, running=max(state.work.running, float(seen.running)), resident_ratio=resident)
     rates = [state.pace.agent_tokens_per_second(level, work) * state.trim for level in levels]
-    fast = [level for level, rate in zip(levels, rates, strict=True) if rate >= objective * MARGIN_RATIO] or [
-        top
-    ]
-    needed = fast[0]
+    needed = _slowest_above(levels, rates, objective * MARGIN_RATIO)
+    keen = _slowest_above(levels, rates, KEEN_RATIO * rates[-1])
+    planned = state.cheapest_mhz
+    cheapest = max(next((level for level in levels if level >= planned), top), needed)
     if seen.waiting > 0:
-        return top, top, Why.AGENTS_HELD, f"{seen.waiting} turns wait for memory"
-    cheapest = _cheapest(state, [level for level in levels if level >= needed])
+        return max(keen, needed), keen, Why.AGENTS_HELD, f"{seen.waiting} turns wait for memory"
     if resident > memory.protect_above:
         span = max(memory.admit_below - memory.protect_above, 1e-6)
         share = min(1.0, (resident - memory.protect_above) / span)
-        floor = cheapest + share * (top - cheapest)
-        clock = next(level for level in levels if level >= floor - 1e-6)
+        slow = rates[levels.index(cheapest)]
+        clock = _slowest_above(levels, rates, slow + share * (rates[levels.index(keen)] - slow))
         return (
-            clock,
-            top,
+            max(clock, cheapest),
+            max(keen, needed),
             Why.MEMORY,
             f"agents hold {resident:.0%} of the memory, above {memory.protect_above:.0%}",
         )
-    predicted = rates[levels.index(cheapest)]
+    said = f"slowest agent predicted at {rates[levels.index(cheapest)]:.0f} tok/s for {objective:.0f}"
     if cheapest == needed and cheapest != levels[0]:
-        return (
-            cheapest,
-            needed,
-            Why.OBJECTIVE,
-            f"slowest agent predicted at {predicted:.0f} tok/s for {objective:.0f}",
-        )
-    return (
-        cheapest,
-        needed,
-        Why.SAVING,
-        f"least energy for this work; slowest agent predicted at {predicted:.0f} tok/s for {objective:.0f}",
+        return cheapest, needed, Why.OBJECTIVE, said
+    return cheapest, needed, Why.SAVING, f"least energy for this work; {said}"
+
+
+def _slowest_above(levels: tuple[int, ...], rates: list[float], least: float) -> int:
+    """Return the slowest level whose rate is at least ``least``; the fastest where none is."""
+    return next(
+        (level for level, rate in zip(levels, rates, strict=True) if rate >= least - 1e-9), levels[-1]
     )
 
 
-def _cheapest(state: ClockState, levels: list[int]) -> int:
-    if state.work is None:
+def _cheapest(state: ClockState, levels: tuple[int, ...]) -> int:
+    """Return the fastest level that costs hardly more than the cheapest."""
+    if state.usual is None:
         return levels[-1]
-    work, pace = state.work, state.pace
-    reference = work.clock_mhz
-    return min(levels, key=lambda level: (pace.mean_watts(level, work, reference), level))
+    work, pace = state.usual, state.pace
+    costs = [pace.marginal_watts(level, work) for level in levels]
+    least = min(costs) * ALIKE_RATIO
+    return max(level for level, cost in zip(levels, costs, strict=True) if cost <= least)
 
 
 def _demand(state: ClockState, needed_mhz: int, seen: ClockSeen) -> float:
     if state.work is None or state.pace.power is None:
         return math.inf
     work, pace = state.work, state.pace
-    share = pace.prefill_share(needed_mhz, work.prefill_per_second)
-    return max(pace.busy_watts(needed_mhz, max(work.running, seen.running), share), seen.watts)
+    return max(
+        pace.busy_watts(needed_mhz, max(work.running, seen.running), work.prefill_per_second), seen.watts
+    )
 
 
 def _learned(state: ClockState, seen: ClockSeen) -> ClockState:
@@ -236,20 +254,42 @@ def _learned(state: ClockState, seen: ClockSeen) -> ClockState:
     if seen.running == 0 and before.running == 0 and generated == 0 and prefill == 0:
         pace = rested(pace, seen.watts)
     resident = _ratio(seen)
-    work = _smoothed(state.work, seen, seconds, prefill, generated, resident)
-    window, pace = _observed(state, before, seen, (seconds, prefill, generated, resident), pace)
+    done = (seconds, prefill, generated, resident)
+    work = _smoothed(state.work, seen, done, SMOOTH_SECONDS)
+    usual = _smoothed(state.usual, seen, done, USUAL_SECONDS)
+    window, pace = _observed(state, before, seen, done, pace)
     modelled, trim = _trimmed(state, replace(work, running=max(1.0, float(seen.running))), seen, seconds)
-    return replace(state, pace=pace, work=work, window=window, modelled=modelled, trim=trim)
+    lowest = state.lowest_mhz
+    if pace.time.seen > state.pace.time.seen:
+        lowest = min(lowest or seen.clock_mhz, seen.clock_mhz)
+    return replace(
+        state,
+        pace=pace,
+        work=work,
+        usual=usual,
+        window=window,
+        modelled=modelled,
+        trim=trim,
+        lowest_mhz=lowest,
+    )
 
 
 def _smoothed(
-    work: Work | None, seen: ClockSeen, seconds: float, prefill: float, generated: float, resident: float
+    work: Work | None, seen: ClockSeen, done: tuple[float, float, float, float], smooth_seconds: float
 ) -> Work:
+    seconds, prefill, generated, resident = done
     if work is None:
         return Work(
-            seen.clock_mhz, float(seen.running), resident, prefill / seconds, generated / seconds, seen.watts
+            seen.clock_mhz,
+            float(seen.running),
+            resident,
+            prefill / seconds,
+            generated / seconds,
+            seen.watts,
+            float(seen.running > 0),
+            float(seen.running == 1),
         )
-    share = 1.0 - math.exp(-seconds / SMOOTH_SECONDS)
+    share = 1.0 - math.exp(-seconds / smooth_seconds)
 
     def toward(old: float, new: float) -> float:
         return old + share * (new - old)
@@ -261,6 +301,8 @@ def _smoothed(
         toward(work.prefill_per_second, prefill / seconds),
         toward(work.generated_per_second, generated / seconds),
         toward(work.watts, seen.watts),
+        toward(work.busy_ratio, seen.running > 0),
+        toward(work.alone_ratio, seen.running == 1),
     )
 
 
@@ -276,8 +318,10 @@ def _observed(
     busy = seen.running > 0 and before.running > 0
     settled = seen.at_seconds - state.moved_at_seconds > SETTLE_SECONDS
     window = state.window
-    if not busy or not settled or (window.seconds > 0 and window.clock_mhz != seen.clock_mhz):
-        return _Window(), pace
+    if not busy or not settled:
+        return window, pace
+    if window.clock_mhz != seen.clock_mhz:
+        window = _Window()
     window = _Window(
         window.seconds + seconds,
         seen.clock_mhz,

@@ -8,16 +8,17 @@ of the outputs dropped from the next prompt, two thirds of the tools instant and
 from random import Random
 
 from wattline.model.runs import Run
-from wattline.sim.recording import Recording, Session, Writer, chained
+from wattline.sim.recording import Recording, Session, Writer, chained, unshared
 
 OPENING_TOKENS = 13_200
 HARNESS = "generated"
 
 
-def generate(count: int, seed: int) -> Recording:
+def generate(count: int, seed: int, *, shared_prefix: bool = True) -> Recording:
     """Return ``count`` runs; the same seed gives the same runs."""
     rng = Random(seed)
-    return Recording(tuple(Session((_run(rng, index),), (0.0,)) for index in range(count)))
+    sessions = tuple(Session((_run(rng, index),), (0.0,)) for index in range(count))
+    return Recording(sessions if shared_prefix else unshared(sessions))
 
 
 def _run(rng: Random, index: int) -> Run:

@@ -31,8 +31,8 @@ class Scenario:
     product: str = "h100"
     routing: Mode = Mode.WATTLINE
     admission: bool = True
-    clock: int | Literal["wattline"] | None = "wattline"
-    """None is full speed, a number a constant clock in MHz."""
+    clock: int | str | None = "wattline"
+    """"wattline", a constant clock in MHz, or none for full speed."""
     cap: Cap = "none"
     shape: PowerShape = PERSEUS
     seed: int = 0

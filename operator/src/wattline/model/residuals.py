@@ -1,0 +1,42 @@
+"""What a model gets wrong, remembered by clock: bends that its formula cannot make."""
+
+from dataclasses import dataclass
+
+CELL_MHZ = 50
+REACH_MHZ = 120.0
+"""Clocks this near to each other teach each other."""
+DOUBT = 4.0
+"""Observations that speak for "the formula is right"."""
+MEMORY = 100.0
+"""Observations that a cell remembers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Residuals:
+    """Mean relative error of a model per cell of the clock; nothing where nothing was seen."""
+
+    cells: tuple[tuple[int, float, float], ...] = ()
+    """Clock of the cell, observations, mean error."""
+
+    def at(self, clock_mhz: float) -> float:
+        """Return the relative error to expect at a clock."""
+        weight, total = DOUBT, 0.0
+        for cell, seen, error in self.cells:
+            near = 1.0 - abs(cell - clock_mhz) / REACH_MHZ
+            if near > 0:
+                weight += near * seen
+                total += near * seen * error
+        return total / weight
+
+    def after(self, clock_mhz: float, error: float) -> "Residuals":
+        """Return what is known after one more observation."""
+        key = round(clock_mhz / CELL_MHZ) * CELL_MHZ
+        cells = {cell: (seen, mean) for cell, seen, mean in self.cells}
+        seen, mean = cells.get(key, (0.0, 0.0))
+        seen = min(seen + 1.0, MEMORY)
+        cells[key] = (seen, mean + (error - mean) / seen)
+        return Residuals(tuple((cell, *kept) for cell, kept in sorted(cells.items())))
+
+
+NONE_SEEN = Residuals()
+"""Before anything was seen."""
