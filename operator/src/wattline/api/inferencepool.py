@@ -63,8 +63,22 @@ class Memory(Spec):
         return self
 
 
+_MIN_UP_TO_MAX = ConfigDict(
+    json_schema_extra={
+        "x-kubernetes-validations": [
+            {
+                "rule": "!has(self.min) || !has(self.max) || self.min <= self.max",
+                "message": "min must not be above max",
+            }
+        ]
+    }
+)
+
+
 class WattRange(Spec):
     """Bounds of one GPU's power limit, in watts."""
+
+    model_config = _MIN_UP_TO_MAX
 
     min: float | None = Field(default=None, gt=0, le=10_000)
     """Never limited below this; the device's minimum when unset."""
@@ -72,15 +86,29 @@ class WattRange(Spec):
     max: float | None = Field(default=None, gt=0, le=10_000)
     """Never limited above this; the device's maximum when unset."""
 
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError("min must not be above max")
+        return self
+
 
 class ClockRange(Spec):
     """Bounds of a GPU's graphics clock, in MHz."""
+
+    model_config = _MIN_UP_TO_MAX
 
     min: int | None = Field(default=None, ge=100, le=10_000)
     """Never asked to run slower than this; the slowest supported clock when unset."""
 
     max: int | None = Field(default=None, ge=100, le=10_000)
     """Never allowed to run faster than this; the fastest supported clock when unset."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError("min must not be above max")
+        return self
 
 
 class PoolPower(Spec):
