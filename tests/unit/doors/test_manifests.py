@@ -192,15 +192,6 @@ def test_a_problem_in_a_domain_is_said_with_its_place_and_remedy(tmp_path, old, 
     ("old", "new", "lines"),
     [
         pytest.param(
-            "  endpoints:",
-            "  power: {wattsPerGpu: {min: 500, max: 300}, clockMhz: {min: 1980, max: 900}}\n  endpoints:",
-            [
-                "fleet.yaml:6: spec.power.clockMhz: min must not be above max (InferencePool agents/coder)",
-                "fleet.yaml:6: spec.power.wattsPerGpu: min must not be above max (InferencePool agents/coder)",
-            ],
-            id="bounds the wrong way round",
-        ),
-        pytest.param(
             "[GPU-2]",
             "[GPU-1]",
             [("fleet.yaml:8: spec.endpoints[1].gpus[0]: GPU GPU-1 belongs to agents/coder/a already; "
