@@ -271,6 +271,31 @@ async def test_the_engine_stops_when_the_client_goes(tmp_path, engine):
         assert (await served.ask("s1")).choices
 
 
+async def test_a_session_that_never_got_an_answer_holds_nothing(tmp_path, engine):
+    async with gateway_for(tmp_path, [engine]) as served:
+        engine.status = 400
+        with pytest.raises(openai.BadRequestError):
+            await served.ask("declined")
+        assert served.desk.resident_tokens("e0") == 0
+        engine.status, engine.gate = 200, asyncio.Event()
+        left = asyncio.create_task(served.ask("left"))
+        await served.until(lambda: engine.running == 1)
+        left.cancel()
+        await served.until(lambda: not served.gateway.turns)
+        assert served.desk.resident_tokens("e0") == 0
+        assert len(served.gateway.sessions) == 0
+
+
+async def test_a_turn_that_the_engine_declines_leaves_its_session_as_it_was(tmp_path, engine):
+    async with gateway_for(tmp_path, [engine]) as served:
+        await served.ask("s1")
+        held = served.desk.resident_tokens("e0")
+        engine.status = 400
+        with pytest.raises(openai.BadRequestError):
+            await served.ask("s1", [*HELLO, *HELLO, *HELLO])
+        assert served.desk.resident_tokens("e0") == held
+
+
 async def test_a_held_client_that_goes_is_forgotten(tmp_path, engine):
     engine.capacity_tokens = 1600
     async with gateway_for(tmp_path, [engine], first_turn_wait_seconds=60) as served:
@@ -349,14 +374,18 @@ async def test_no_engine_at_all_is_503_with_its_reason(tmp_path):
 
 async def test_draining_finishes_what_runs_and_takes_nobody_new(tmp_path, engine):
     engine.gate = asyncio.Event()
-    async with gateway_for(tmp_path, [engine]) as served:
+    async with gateway_for(tmp_path, [engine], first_turn_wait_seconds=60) as served:
         running = asyncio.create_task(served.ask("s1"))
         await served.until(lambda: engine.running == 1)
+        held = asyncio.create_task(served.ask("held", [{"role": "user", "content": "x" * 340_000}]))
+        await served.until(lambda: served.desk.held == 1)
         stopping = asyncio.create_task(drain(served.gateway, asyncio.Event()))
         await served.until(lambda: served.gateway.draining)
         with pytest.raises(openai.InternalServerError, match="takes no new sessions") as refused:
             await served.ask("new")
         assert refused.value.response.headers["x-wattline-refused-reason"] == "rejected-draining"
+        with pytest.raises(openai.InternalServerError, match="takes no new sessions"):
+            await held
         assert not stopping.done()
         engine.gate.set()
         assert (await running).choices

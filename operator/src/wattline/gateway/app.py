@@ -26,8 +26,9 @@ async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse
     except web.HTTPRequestEntityTooLarge:
         limit = MAX_BODY_BYTES // 2**20
         return Refused(413, Reason.TOO_LARGE, f"the body is larger than {limit} MiB").response()
-    except web.HTTPNotFound:
-        return Refused(404, Reason.BAD_REQUEST, f"there is no {request.method} {request.path}").response()
+    except (web.HTTPNotFound, web.HTTPMethodNotAllowed) as error:
+        what = f"there is no {request.method} {request.path}"
+        return Refused(error.status, Reason.BAD_REQUEST, what).response()
 
 
 class Routes:

@@ -74,7 +74,7 @@ async def run(place: Place, settings: Settings, clock: Clock, sock: socket.socke
 
 async def drain(gateway: Gateway, now: asyncio.Event) -> None:
     """Take no new sessions and return when the turns under way are over, their time is up, or ``now`` is set."""
-    gateway.draining = True
+    gateway.drain()
     until = gateway.clock.now() + gateway.settings.drain_seconds
     log.info("stopping: no new sessions; %d turns to finish", len(gateway.turns))
     while gateway.turns and gateway.clock.now() < until and not now.is_set():

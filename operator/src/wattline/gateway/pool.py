@@ -120,6 +120,11 @@ class Pool:
             answers.append(answer)
             event.set()
 
+    def release_first(self) -> None:
+        """Let the first turns that are held go without a place."""
+        for turn in self.desk.held_first:
+            self._answers[turn][0].set()
+
     def answered(self, name: str, sample: EngineSample) -> None:
         """Take an engine's reading; one whose counters went back has started anew, with empty memory."""
         replica = self.replicas[name]

@@ -140,7 +140,7 @@ def _hints(data: Mapping[str, Any]) -> dict[str, str]:
         for kind, names in _NAMES.items():
             for name in names:
                 value = said.get(name)
-                if isinstance(value, str) and 0 < len(value.encode()) <= MAX_ID_BYTES:
+                if isinstance(value, str) and value.isprintable() and 0 < len(value.encode()) <= MAX_ID_BYTES:
                     found.setdefault(kind, value)
     return found
 

@@ -15,7 +15,7 @@ from wattline.gateway.turn import Turn
 CONNECT_SECONDS = 5.0
 """Guards against an address that swallows connections, in wall seconds."""
 
-SILENCE_SECONDS = 600.0
+SILENCE_SECONDS = 3600.0
 """Guards against an engine that accepted a turn and hangs, in wall seconds."""
 
 ELSEWHERE = {502, 503, 504}
@@ -103,7 +103,8 @@ class Proxy:
     ) -> Sent:
         body = await answer.read()
         turn.first_seconds = turn.last_seconds = self._clock.now()
-        if answer.status == 200:
+        turn.declined = answer.status != 200
+        if not turn.declined:
             try:
                 turn.usage = usage_of(json.loads(body))
             except ValueError:

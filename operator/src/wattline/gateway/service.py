@@ -9,12 +9,13 @@ from aiohttp import web
 
 from wattline.api.inferencepool import InferencePool
 from wattline.doors.clock import Clock
-from wattline.gateway.counts import Counts, Spread
+from wattline.gateway.counts import Counts
 from wattline.gateway.energy import Energy
 from wattline.gateway.identity import identify
 from wattline.gateway.pool import Pool
 from wattline.gateway.prompt import Prompt, parse
 from wattline.gateway.proxy import EngineFailedError, Proxy, Sent
+from wattline.gateway.reckoning import Reckoning
 from wattline.gateway.refusal import Reason, Refused
 from wattline.gateway.runs import Runs
 from wattline.gateway.sessions import Session, Sessions
@@ -22,7 +23,6 @@ from wattline.gateway.settings import Settings
 from wattline.gateway.turn import Turn
 from wattline.loops.turns import Ask
 from wattline.model.fleet import Fleet, full_name
-from wattline.policy.account import Work
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +40,9 @@ class Gateway:
         self.clock = clock
         self.runs = Runs()
         self.energy = Energy(self.runs)
-        self.sessions = Sessions(settings.forget_seconds)
         self.counts = Counts()
+        self.reckoning = Reckoning(self.runs, self.energy, self.counts, clock)
+        self.sessions = Sessions(settings.forget_seconds)
         self.pools: dict[str, Pool] = {}
         self.draining = False
         self.turns: dict[int, Turn] = {}
@@ -88,6 +89,12 @@ class Gateway:
         finally:
             self.counts.requests[turn.pool.name, outcome] += 1
             self._close(turn)
+
+    def drain(self) -> None:
+        """Take no new sessions from now on; first turns that are held are told to go elsewhere."""
+        self.draining = True
+        for pool in self.pools.values():
+            pool.release_first()
 
     def finish(self, session_id: str) -> int:
         """End a session, and all that belong to it if it is a root; return how many were known."""
@@ -136,7 +143,7 @@ class Gateway:
             )
         identity = identify(request.headers, prompt)
         if self.draining and self.sessions.get(identity.session) is None:
-            raise self._refused(503, Reason.DRAINING, "this gateway is stopping and takes no new sessions", 1)
+            raise self._stopping()
         context, known_bytes = pool.blocks.context(prompt.text)
         session = self.sessions.meet(identity, arrived_seconds)
         chain = session.chain(pool.name, context)
@@ -167,13 +174,13 @@ class Gateway:
                         turn,
                         request,
                         headers=lambda: self._headers(turn),
-                        progress=self._progress,
+                        progress=self.reckoning.progress,
                         others=self._others(turn),
                     )
                 except EngineFailedError as error:
                     self._failed(turn, error)
                 finally:
-                    self._leave(turn)
+                    self.reckoning.left(turn)
         finally:
             run.open_turns -= 1
 
@@ -205,23 +212,8 @@ class Gateway:
                 code="context_length_exceeded",
                 param="messages",
             )
-        turn.replica = answer.replica
-        now = self.clock.now()
         self.sessions.accepted(session)
-        self.counts.routed[pool.name, str(answer.routed)] += 1
-        self.counts.admitted[pool.name, str(answer.admitted)] += 1
-        self.counts.held_seconds.setdefault(pool.name, Spread()).observe(now - turn.arrived_seconds)
-        replica = pool.replicas[answer.replica]
-        replica.sequences += turn.prompt.sequences
-        replica.rates.arrived(turn.chain.key, turn.number, turn.arrived_seconds)
-        self.energy.started((pool.name, answer.replica), turn.number, now)
-
-    def _progress(self, turn: Turn) -> None:
-        """Take note of a part of the answer."""
-        assert turn.replica is not None
-        fresh = turn.output_tokens - turn.counted_tokens
-        turn.counted_tokens += fresh
-        turn.pool.replicas[turn.replica].rates.generated(turn.chain.key, fresh, turn.last_seconds)
+        self.reckoning.seated(turn, answer)
 
     def _others(self, turn: Turn) -> bool:
         """Return whether a turn could run elsewhere if its engine fails."""
@@ -239,89 +231,18 @@ class Gateway:
         if turn.tries >= MOST_TRIES:
             raise self._refused(503, Reason.NO_ENDPOINTS, f"every try failed, last: {error}", 5)
 
-    def _leave(self, turn: Turn) -> None:
-        """Take note that a turn is no longer at its engine, however it ended."""
-        assert turn.replica is not None
-        pool, now = turn.pool, self.clock.now()
-        where = (pool.name, turn.replica)
-        answered = turn.first_seconds is not None
-        replica = pool.replicas[turn.replica]
-        replica.sequences -= turn.prompt.sequences
-        replica.rates.ended(turn.chain.key, turn.number, now)
-        if answered:
-            assert turn.first_seconds is not None
-            self._count(turn)
-            pool.desk.prefilled(turn.key, now, turn.prefilled_tokens, turn.recomputed_tokens)
-            held = turn.prompt_tokens + round(turn.output_tokens)
-            pool.desk.ended(turn.key, now, turn.context, held)
-            self._remember(turn, held)
-            self.energy.ended(
-                where,
-                turn.number,
-                Work(
-                    turn.session.root,
-                    turn.dispatched_seconds,
-                    turn.first_seconds,
-                    turn.last_seconds,
-                    turn.prefilled_tokens,
-                    turn.output_tokens,
-                ),
-            )
-        else:
-            pool.desk.ended(turn.key, now)
-            aborted = Work(
-                turn.session.root,
-                turn.dispatched_seconds,
-                now,
-                now,
-                turn.estimated_tokens - turn.known_tokens,
-                0,
-            )
-            self.energy.ended(where, turn.number, aborted)
-        self.runs.run(turn.session.root).last_seconds[where] = now
-        turn.replica = None
-        pool.pump()
-
-    def _remember(self, turn: Turn, held_tokens: int) -> None:
-        """Keep what the engine counted, for the estimate of the next prompt."""
-        chain, ratio = turn.chain, turn.pool.tokens_per_byte
-        chain.context = turn.context
-        if turn.usage is None:
-            return
-        ratio.add(turn.usage.prompt_tokens, len(turn.prompt.text))
-        if turn.prompt.stream:
-            turn.pool.tokens_per_stream_byte.add(turn.usage.completion_tokens, turn.stream_bytes)
-        chain.tokens = held_tokens
-        chain.counted_bytes = len(turn.prompt.text) + round(turn.usage.completion_tokens / ratio.ratio)
-
-    def _count(self, turn: Turn) -> None:
-        assert turn.first_seconds is not None
-        run, name = self.runs.run(turn.session.root), turn.pool.name
-        kinds = {
-            "prompt": turn.prompt_tokens,
-            "cached": turn.cached_tokens,
-            "recomputed": turn.recomputed_tokens,
-            "completion": round(turn.output_tokens),
-        }
-        for kind, tokens in kinds.items():
-            self.counts.tokens[name, kind] += tokens
-        run.turns += 1
-        run.prompt_tokens += kinds["prompt"]
-        run.cached_tokens += kinds["cached"]
-        run.recomputed_tokens += kinds["recomputed"]
-        run.completion_tokens += kinds["completion"]
-        waited = turn.first_seconds - turn.arrived_seconds
-        self.counts.first_byte_seconds.setdefault(name, Spread()).observe(waited)
-
     def _close(self, turn: Turn) -> None:
         """Take note that a request is over."""
         now = self.clock.now()
         del self.turns[turn.number]
         turn.chain.busy = False
         turn.chain.idle_since_seconds = turn.session.seen_seconds = now
-        if turn.identity.final or (turn.session.placed == 0 and not turn.session.busy):
+        if not turn.chain.context:  # nothing was ever answered, so nothing is worth keeping
+            turn.pool.desk.finished(turn.chain.key)
+            turn.session.chains.pop(turn.chain.key, None)
+        if turn.identity.final or not turn.session.chains:
             self._end(turn.session)
-            self._pump()
+        self._pump()
 
     def _end(self, session: Session) -> None:
         for key in session.chains:
@@ -334,6 +255,8 @@ class Gateway:
 
     def _no_room(self, turn: Turn, waited_seconds: float, *, owed: bool) -> Refused:
         pool = turn.pool
+        if self.draining and not owed:
+            return self._stopping()
         if not pool.reachable:
             message = f"no engine of {pool.name} answered for {waited_seconds:.0f} s"
             return self._refused(503, Reason.NO_ENDPOINTS, message, 10)
@@ -342,6 +265,9 @@ class Gateway:
             message = f"no replica of {pool.name} had memory for this turn for {waited_seconds:.0f} s ({why})"
             return self._refused(503, Reason.WAITED, message, 10)
         return self._saturated(turn, f"held for {waited_seconds:.0f} s")
+
+    def _stopping(self) -> Refused:
+        return self._refused(503, Reason.DRAINING, "this gateway is stopping and takes no new sessions", 1)
 
     def _saturated(self, turn: Turn, what: str) -> Refused:
         """Return what a first turn is told that cannot be held any longer."""

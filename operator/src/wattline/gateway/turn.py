@@ -36,6 +36,8 @@ class Turn:
     counted_tokens: float = 0.0
     """Output tokens told to the agent rates so far."""
     usage: Usage | None = None
+    declined: bool = False
+    """The engine answered with an error: nothing was computed."""
 
     @property
     def key(self) -> tuple[int, int]:

@@ -164,6 +164,11 @@ class Desk:
         return owed + len(self._first)
 
     @property
+    def held_first(self) -> tuple[Hashable, ...]:
+        """First turns that are held, in the order of their arrival."""
+        return tuple(self._first)
+
+    @property
     def held(self) -> int:
         """Turns that are held."""
         return len(self._inside) + len(self._owed) + len(self._first)

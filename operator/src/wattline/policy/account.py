@@ -18,6 +18,9 @@ Ours: a GPU prefills ~11 k tokens/s (papers.md section 1) and decodes ~1.5 k tok
 KAIROS's mean, at nearly the same draw.
 """
 
+MOST_WORK = 50_000
+"""Turns remembered until a window comes for them; more only while nobody reads the counters."""
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -70,7 +73,7 @@ class Book:
     settled_until_seconds: float = 0.0
     """End of the last window that was divided."""
     _open: dict[Hashable, float] = field(default_factory=dict)
-    _done: deque[Work] = field(default_factory=deque)
+    _done: deque[Work] = field(default_factory=lambda: deque(maxlen=MOST_WORK))
     _windows: deque[Window] = field(default_factory=deque)
 
     @property
@@ -100,7 +103,8 @@ class Book:
         while self._windows and self._windows[0].end_seconds <= oldest_open:
             out.append(self._divide(self._windows.popleft()))
         if out:
-            self._done = deque(work for work in self._done if work.last_seconds >= self.settled_until_seconds)
+            past = self.settled_until_seconds
+            self._done = deque((work for work in self._done if work.last_seconds >= past), MOST_WORK)
         return out
 
     def _divide(self, window: Window) -> Settled:
