@@ -67,6 +67,13 @@ async def run(
     until = clock.now() + RESTORE_SECONDS
     while restore and not stop.given_up and clock.now() < until and not governor.stop(clock.now()):
         await clock.sleep_until(clock.now() + SAFETY_SECONDS)
+    if restore:
+        for uuid in governor.hands.record.record.gpus:
+            gpu = governor.hands.gpus.get(uuid)
+            why = (
+                "the driver does not show it" if gpu is None else gpu.held(clock.now()) or "there was no time"
+            )
+            log.warning("GPU %s was not put back: %s", uuid, why)
     channel.send(view(governor, boot_id, clock.now()).model_dump_json(by_alias=True))
 
 

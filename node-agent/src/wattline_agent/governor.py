@@ -54,6 +54,7 @@ class Governor:
     mode: Mode = Mode.HOLD
     in_force_generation: int = 0
     overruns: int = 0
+    failsafes: int = 0
     safety_at: float = float("-inf")
 
     @property
@@ -115,6 +116,7 @@ class Governor:
         if mode is not self.mode or tightened or now >= self.decide_at:
             self.decide_at = now + DECIDE_SECONDS
             self._decide(mode, now)
+        self.failsafes += mode is Mode.FAILSAFE and self.mode is not Mode.FAILSAFE
         self.mode = mode
         self._act(now)
 

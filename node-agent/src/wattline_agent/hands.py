@@ -46,6 +46,7 @@ class Hands:
         self.failures: Counter[str] = Counter()
         """How often a reading failed, by reason."""
         self.reopened = 0
+        self.mismatches = 0
 
     # -- see ---------------------------------------------------------------------------------------------------
 
@@ -258,6 +259,7 @@ class Hands:
         gpu.confirmed_watts = gpu.asked_watts
         if abs(gpu.asked_watts - watts) > LIMIT_TOLERANCE_WATTS:
             self.actuations["limit", direction, Outcome.ERROR] += 1
+            self.mismatches += 1
             gpu.hold(
                 Outcome.ERROR,
                 f"ReadBackMismatch: asked for {watts:.0f} W, reads {gpu.asked_watts:.0f} W",

@@ -4,6 +4,7 @@ from math import isfinite
 
 from wattline.api.powernode import GpuStatus, NodeState, Outcome
 from wattline.loops.moves import STEP_WATTS
+from wattline.loops.node import GpuTarget
 from wattline.model.wire import GpuSample
 from wattline_agent.governor import Governor, Mode
 from wattline_agent.gpu import Gpu
@@ -107,10 +108,12 @@ def _outcome(gpu: Gpu, governor: Governor) -> tuple[Outcome, str]:
         return gpu.outcome, gpu.reason
     if governor.mode is Mode.RELEASE and gpu.identity.uuid not in governor.hands.record.record.gpus:
         return Outcome.NONE, "Released"
-    if governor.mode not in {Mode.ENFORCE, Mode.FAILSAFE}:
-        return Outcome.NONE, governor.mode.value
     decision = governor.decision
     target = None if decision is None else decision.targets.get(gpu.identity.uuid)
+    if governor.mode is Mode.OBSERVE and target is not None:
+        return Outcome.NONE, f"Observing: {_would(target)}"
+    if governor.mode not in {Mode.ENFORCE, Mode.FAILSAFE}:
+        return Outcome.NONE, governor.mode.value
     if target is None:
         return Outcome.NONE, "NotOrdered"
     if gpu.clock_blocked:
@@ -123,12 +126,20 @@ def _outcome(gpu: Gpu, governor: Governor) -> tuple[Outcome, str]:
     return Outcome.APPLIED, why
 
 
+def _would(target: GpuTarget) -> str:
+    clock = "leave the clock to the driver" if target.clock_mhz is None else f"lock {target.clock_mhz} MHz"
+    return f"would limit to {target.limit_watts:.0f} W ({target.limit_why}) and {clock} ({target.clock_why})"
+
+
 def _counts(governor: Governor) -> tuple[Count, ...]:
     hands = governor.hands
     return (
         *(Count(name="actuations", labels=key, value=n) for key, n in sorted(hands.actuations.items())),
         *(Count(name="limit_drift", labels=(key,), value=n) for key, n in sorted(hands.drifts.items())),
         *(Count(name="sensor_failures", labels=(key,), value=n) for key, n in sorted(hands.failures.items())),
+        Count(name="gpu_lost", value=hands.failures["GpuLost"]),
+        Count(name="readback_mismatch", value=hands.mismatches),
+        Count(name="failsafe_activations", value=governor.failsafes),
         Count(name="nvml_reinit", value=hands.reopened),
         Count(name="state_file_errors", value=hands.record.errors),
         Count(name="control_loop_overruns", value=governor.overruns),

@@ -145,6 +145,14 @@ def test_an_order_that_does_not_enforce_writes_nothing(tmp_path, changes):
     assert here.view().observed_generation == 1
 
 
+def test_observing_says_what_would_be_done(tmp_path):
+    here = rig(tmp_path).enforced(but(spec(600.0), enforce=False))
+
+    want = "Observing: would limit to 294 W (BudgetShared) and leave the clock to the driver (UnknownLoad)"
+    assert here.statuses()["G0"].reason == want
+    assert here.statuses()["G0"].outcome is Outcome.NONE
+
+
 def test_an_order_is_not_in_force_before_its_lease_was_seen_to_change(tmp_path):
     here = rig(tmp_path).order(spec(600.0))
     here.renew()
