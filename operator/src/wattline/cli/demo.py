@@ -21,7 +21,6 @@ from wattline.model.fleet import Fleet
 from wattline.sim.recording import TraceError
 from wattline.sim.scenario import ScenarioError, physics_of
 
-PASS_WALL_SECONDS = 45.0
 ARRIVE_WITHIN = 0.3
 """Runs start within this part of a pass."""
 
@@ -46,10 +45,17 @@ ARRIVE_WITHIN = 0.3
 )
 @click.option(
     "--speed",
-    default=10.0,
+    default=20.0,
     show_default=True,
     type=click.FloatRange(min=0.5),
     help="World seconds to a second; lowered if the machine does not keep up.",
+)
+@click.option(
+    "--pass-seconds",
+    default=45.0,
+    show_default=True,
+    type=click.FloatRange(min=1),
+    help="Wall time after which a pass ends with whatever is unfinished.",
 )
 @click.option(
     "--report",
@@ -59,7 +65,14 @@ ARRIVE_WITHIN = 0.3
     help="Where the report with plots goes.",
 )
 def demo(
-    simulate: bool, trace: Path | None, folder: Path, product: str, seed: int, speed: float, report: Path
+    simulate: bool,
+    trace: Path | None,
+    folder: Path,
+    product: str,
+    seed: int,
+    speed: float,
+    pass_seconds: float,
+    report: Path,
 ) -> None:
     """Show what Wattline does on this machine, without a GPU.
 
@@ -71,12 +84,12 @@ def demo(
         load = choose(
             trace,
             seed,
-            arrive_within_seconds=ARRIVE_WITHIN * PASS_WALL_SECONDS * speed,
+            arrive_within_seconds=ARRIVE_WITHIN * pass_seconds * speed,
             longest_tokens=_longest_tokens(fleet, product),
         )
         with tempfile.TemporaryDirectory(prefix="wattline-demo-") as work:
             setting = Setting(
-                Path(work), fleet, Path(work) / "lib", product, speed, seed, PASS_WALL_SECONDS * speed
+                Path(work), fleet, Path(work) / "lib", product, speed, seed, pass_seconds * speed
             )
             if simulate:
                 click.echo(_heading(setting, load, "simulated") + "\n")
@@ -88,7 +101,7 @@ def demo(
     except (ManifestError, TraceError, ScenarioError, library.BuildError, PartFailedError) as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
-        click.echo("stopped: every process has ended", err=True)
+        click.echo("stopped: every process has ended, every device is as it was", err=True)
         sys.exit(130)
     _report(shown, _heading(setting, load, f"speed {shown.speed:g}"), report)
 

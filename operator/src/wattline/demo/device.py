@@ -8,18 +8,23 @@ from wattline.fake.nvml.mapping import Mapping
 from wattline.model.bounds import bound_watts
 
 
-def restored(paths: Sequence[Path], uniform_watts: float | None) -> bool:
-    """Return whether every GPU is without a locked clock and has the limit it had before Wattline came."""
+def changed(paths: Sequence[Path], uniform_watts: float | None) -> list[str]:
+    """Return a line for every GPU whose clock is locked or whose limit is not what it was before Wattline came."""
+    found = []
     for path in paths:
         mapping = Mapping.open(path)
-        for index in range(len(mapping.uuids)):
-            before = mapping.node.gpus[index].identity.default_mw / 1000
-            if uniform_watts is not None:
-                before = uniform_watts
+        for index, uuid in enumerate(mapping.uuids):
+            before = (
+                mapping.node.gpus[index].identity.default_mw / 1000
+                if uniform_watts is None
+                else uniform_watts
+            )
             settings = mapping.settings(index)
-            if settings.locked_mhz is not None or abs(settings.asked_watts - before) > 0.5:
-                return False
-    return True
+            if settings.locked_mhz is not None:
+                found.append(f"{uuid}: the clock is locked at {settings.locked_mhz[1]} MHz")
+            if abs(settings.asked_watts - before) > 0.5:
+                found.append(f"{uuid}: the limit is {settings.asked_watts:.1f} W, it was {before:.1f} W")
+    return found
 
 
 def highest_bound_watts(

@@ -67,8 +67,6 @@ class PassResult:
     """Static limit of each GPU, where there was one."""
     highest_bound_watts: float | None = None
     """By the device journal: most that the limits in force allowed once they were all set; none without limits of ours."""
-    restored: bool = True
-    """By the device: whether every limit and clock is as it was before."""
     recomputed_ratio: float = 0.0
     prefilled_tokens: int = 0
 

@@ -9,7 +9,7 @@ from wattline.model.runs import Arrival, Run
 from wattline.sim import tables, traces
 from wattline.sim.arrivals import schedule
 from wattline.sim.generate import generate
-from wattline.sim.recording import Recording, TraceError
+from wattline.sim.recording import Recording, Session, TraceError
 
 RUNS = 40
 LONGEST_SPAN_SECONDS = 600.0
@@ -38,7 +38,8 @@ def choose(
 ) -> Load:
     """Return a seeded choice of recorded runs, or of generated ones where no recording is at hand.
 
-    Chosen are sessions that a replica of ``longest_tokens`` can hold and that took at most 600 s when recorded.
+    Chosen are runs that a replica of ``longest_tokens`` can hold and that took at most 600 s when recorded, one of
+    a session; a trace with fewer gives what it has.
     """
     folder = trace or found_trace()
     if folder is None:
@@ -51,18 +52,17 @@ def choose(
         recording, source = traces.load(folder), "recorded agent runs"
         spans = _recorded_spans(folder)
     rng = Random(seed)
-    short = [
-        session
-        for session in recording.sessions
-        if all(_fits(run, spans, longest_tokens) for run in session.runs)
+    fitting = [
+        [run for run in session.runs if _fits(run, spans, longest_tokens)] for session in recording.sessions
     ]
-    if len(short) < runs:
+    sessions = [each for each in fitting if each]
+    if not sessions:
         raise TraceError(
-            f"{folder}: only {len(short)} sessions of at most {LONGEST_SPAN_SECONDS:.0f} s and "
-            f"{longest_tokens:,} tokens in it, the demo plays {runs}"
+            f"{folder}: no run of at most {LONGEST_SPAN_SECONDS:.0f} s and {longest_tokens:,} tokens in it"
         )
-    chosen = Recording(tuple(rng.sample(short, runs)))
-    moments = sorted(rng.uniform(0, arrive_within_seconds) for _ in range(runs))
+    picked = [rng.choice(each) for each in rng.sample(sessions, min(runs, len(sessions)))]
+    chosen = Recording(tuple(Session((run,), (0.0,)) for run in picked))
+    moments = sorted(rng.uniform(0, arrive_within_seconds) for _ in picked)
     return Load(tuple(schedule(chosen, moments, rng)), source)
 
 

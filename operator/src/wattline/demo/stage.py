@@ -147,7 +147,9 @@ class Stage:
         finally:
             try:
                 await product.stop()
-                self.result.restored = device.restored(self._mappings(), self.plan.uniform_watts)
+                changed = device.changed(self._mappings(), self.plan.uniform_watts)
+                if changed:
+                    raise PartFailedError("\n".join(["the node agents left devices changed:", *changed]))
             finally:
                 await world.stop()
 
@@ -184,7 +186,11 @@ class Stage:
                 raise PartFailedError(f"the static limit of {node} could not be set\n{part.last_lines()}")
 
     def _driver(self, node: str) -> dict[str, str]:
-        return {"LD_LIBRARY_PATH": str(self._setting.library), MAPPING_VARIABLE: str(self._mapping(node))}
+        return {
+            "LD_LIBRARY_PATH": str(self._setting.library),
+            MAPPING_VARIABLE: str(self._mapping(node)),
+            "WATTLINE_RUNTIME_DIR": str(self._state / "run"),  # a second demo has GPUs of the same names
+        }
 
     def _mapping(self, node: str) -> Path:
         return self._state / "fake" / f"{node}.gpus"

@@ -1,0 +1,114 @@
+"""The demo as a user starts it: real processes, stopped half way or failing."""
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+DEMO = [str(Path(sys.executable).with_name("wattline")), "demo"]
+
+
+def processes(marker):
+    """Return the command lines of living processes that mention ``marker``."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except (OSError, UnicodeDecodeError):
+            continue
+        if marker in line:
+            found.append(line)
+    return found
+
+
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    """A folder for the demo's temporary one, whose name marks its processes."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setenv("WATTLINE_SHARED", str(tmp_path / "nothing"))
+    return tmp_path
+
+
+def wait_for(condition, seconds, what):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.1)
+
+
+def test_interrupted_half_way_it_leaves_no_process_and_no_file(work):
+    demo = subprocess.Popen(
+        [*DEMO, "--report", str(work / "report.html")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        line = ""
+        while "runs done" not in line:
+            line = demo.stdout.readline()
+            assert line, "the demo ended by itself"
+        running = processes(str(work))
+        assert sum("fake-node" in each for each in running) == 2
+        assert sum("node-agent" in each for each in running) >= 2
+
+        demo.send_signal(signal.SIGINT)
+        rest, _ = demo.communicate(timeout=30)
+    finally:
+        demo.kill()
+        demo.stdout.close()
+
+    assert demo.returncode == 130
+    assert "stopped: every process has ended, every device is as it was" in rest
+    assert processes(str(work)) == []
+    assert list(work.iterdir()) == []
+
+
+def test_without_recorded_runs_it_says_that_they_are_generated_and_simulates_in_seconds(work):
+    done = subprocess.run(
+        [*DEMO, "--fast", "--speed", "6"], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert "40 generated agent runs (no recorded ones at hand; --trace DIR)" in done.stdout
+    assert re.search(r"^wattline .*/40 done .*kJ .*recomputed$", done.stdout, re.MULTILINE)
+    assert done.stdout.count("over budget for") == 1
+
+
+def test_a_part_that_fails_is_named_with_the_end_of_its_log(work, tmp_path):
+    fleet = tmp_path / "fleet"
+    fleet.mkdir()
+    example = Path(__file__).parents[2] / "examples" / "one-box"
+    for file in example.glob("*.yaml"):
+        text = file.read_text().replace("node: n2", "node: n3")
+        (fleet / file.name).write_text(text)
+    done = subprocess.run([*DEMO, "-f", str(fleet)], capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 1
+    assert "fake-node-n2 ended with code 1" in done.stderr
+    assert "no InferencePool has an endpoint on node n2" in done.stderr
+    assert processes(str(work)) == []
+
+
+@pytest.mark.timeout(150)
+def test_three_short_passes_end_with_a_table_and_a_report(work):
+    report = work / "report.html"
+    done = subprocess.run(
+        [*DEMO, "--pass-seconds", "2", "--report", str(report)],
+        capture_output=True,
+        text=True,
+        timeout=140,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    for name in ("full clocks", "uniform cap", "wattline"):
+        assert sum(line.startswith(name) and "/40 done" in line for line in lines) == 1
+    assert "never over" in next(line for line in lines if line.startswith("wattline  "))
+    assert "After every pass all limits and clocks were as they had been before it" in report.read_text()
+    assert processes(str(work)) == []
+    assert list(work.iterdir()) == [report]
