@@ -4,13 +4,12 @@ from collections import deque
 from collections.abc import Sequence as Group
 from math import inf
 
-from wattline.model.context import Context
 from wattline.world.batch import DecodingBatch
 from wattline.world.engines import ENGINES
 from wattline.world.gpu import Gpu
+from wattline.world.kv import KvMemory
 from wattline.world.load import IDLE, LOADING, Load
 from wattline.world.physics import EnginePhysics
-from wattline.world.prefix import PrefixTree
 from wattline.world.request import EngineEvent, Finished, FirstToken, Refused, Request
 from wattline.world.sequence import Sequence
 
@@ -59,8 +58,7 @@ class Engine:
         self.cached_tokens = 0
         """Of those, found in memory."""
         self.preemptions = 0
-        self._tree = PrefixTree(block_tokens)
-        self._reserved_tokens = 0
+        self._kv = KvMemory(physics.capacity_tokens, block_tokens)
         self._all: dict[str, Sequence] = {}
         self._waiting: deque[Sequence] = deque()
         self._prefilling: list[Sequence] = []
@@ -168,12 +166,12 @@ class Engine:
     @property
     def kv_used_tokens(self) -> int:
         """Tokens of KV memory in use by the batch."""
-        return self._tree.pinned_tokens + self._reserved_tokens + int(self._decoding.grown_tokens)
+        return self._kv.used_tokens + int(self._decoding.grown_tokens)
 
     @property
     def kv_cached_tokens(self) -> int:
         """Tokens of KV memory that hold anything, for the batch or for a next turn."""
-        return self._tree.tokens + self._reserved_tokens + int(self._decoding.grown_tokens)
+        return self._kv.kept_tokens + int(self._decoding.grown_tokens)
 
     # The batch.
 
@@ -187,23 +185,17 @@ class Engine:
     def _admit(self) -> None:
         while self._waiting and not self._stuck and self.running < self.max_num_seqs:
             sequence = self._waiting[0]
-            cached = self._tree.matched_tokens(sequence.prompt, sequence.prompt_tokens - 1)
-            needed = sequence.prompt_tokens - cached
-            node = self._tree.hold(sequence.prompt, cached)
-            if not self._free(needed):
-                self._tree.release(node, self.now_seconds)
+            if not self._kv.take_in(sequence, self._decoding.grown_tokens, self.now_seconds):
                 self._stuck = True
                 return
             self._waiting.popleft()
             self._orders += 1
             sequence.order = self._orders
-            sequence.node, sequence.reserved_tokens, sequence.computed_tokens = node, needed, cached
-            self._reserved_tokens += needed
             self._prefilling.append(sequence)
             if not sequence.begun:
-                sequence.begun, sequence.cached_tokens = True, cached
+                sequence.begun, sequence.cached_tokens = True, sequence.computed_tokens
                 self.prompt_tokens += sequence.prompt_tokens
-                self.cached_tokens += cached
+                self.cached_tokens += sequence.cached_tokens
 
     def _start_chunks(self) -> None:
         budget = max(self.chunk_tokens - len(self._decoding), 1)
@@ -230,7 +222,7 @@ class Engine:
             if sequence.computed_tokens < sequence.prompt_tokens:
                 continue
             self._prefilling.remove(sequence)
-            self._keep(sequence, sequence.prompt, sequence.prompt_tokens, tail=True)
+            self._kv.keep(sequence, sequence.prompt, sequence.prompt_tokens, self.now_seconds, tail=True)
             if not sequence.first_token_out:
                 sequence.first_token_out = True
                 tokens = sequence.prompt_tokens
@@ -257,20 +249,8 @@ class Engine:
             self._prefilling.remove(sequence)
             self._chunks = [pair for pair in self._chunks if pair[0] is not sequence]
             context, tokens = sequence.prompt, sequence.computed_tokens
-        self._keep(sequence, context, tokens)
-        assert sequence.node is not None
-        self._tree.release(sequence.node, self.now_seconds)
-        sequence.node = None
+        self._kv.let_go(sequence, context, tokens, self.now_seconds)
         self._stuck = False
-
-    def _keep(self, sequence: Sequence, context: Context, tokens: int, *, tail: bool = False) -> None:
-        """Turn what a sequence computed on its own into memory that others find; its last block may stay its own."""
-        assert sequence.node is not None
-        self._tree.release(sequence.node, self.now_seconds)
-        sequence.node = self._tree.keep(context, tokens, self.now_seconds)
-        self._reserved_tokens -= sequence.reserved_tokens
-        sequence.reserved_tokens = tokens % self._tree.block_tokens if tail else 0
-        self._reserved_tokens += sequence.reserved_tokens
 
     def _preempt(self) -> None:
         """Send the newest sequence back to the head of the queue."""
@@ -281,28 +261,17 @@ class Engine:
         self._waiting.appendleft(sequence)
         self.preemptions += 1
 
-    # Memory.
-
-    def _free_tokens(self) -> float:
-        return self.capacity_tokens - self._tree.tokens - self._reserved_tokens - self._decoding.grown_tokens
-
-    def _free(self, tokens: float) -> bool:
-        """Make room for so many tokens, paused contexts giving way; say whether there is room."""
-        missing = tokens - self._free_tokens()
-        if missing <= 0:
-            return True
-        if self._tree.tokens - self._tree.pinned_tokens < missing:
-            return False
-        self._tree.evict(missing)
-        return True
-
     def _make_room(self) -> None:
         """See to it that the decoding sequences can grow: by a block if there is one, by a token at any price."""
-        while len(self._decoding) > self._free_tokens():
-            if not self._free(len(self._decoding) * self._tree.block_tokens) and not self._free(
-                len(self._decoding)
+        while (count := len(self._decoding)) > self._free_tokens():
+            grown = self._decoding.grown_tokens
+            if not self._kv.make_room(count * self._kv.block_tokens, grown) and not self._kv.make_room(
+                count, grown
             ):
                 self._preempt()
+
+    def _free_tokens(self) -> float:
+        return self._kv.free_tokens(self._decoding.grown_tokens)
 
     # Work.
 

@@ -67,13 +67,16 @@ class EnginePhysics:
     """Tokens of KV memory of the whole group."""
     source: str = "fitted"
     """``fitted``, or ``modelled`` where it is scaled from another product."""
-    load_seconds: float = 120.0
-    """From start to ready: weights, graphs [R: one to five minutes]."""
 
     @property
     def model(self) -> str:
         """Name of the model."""
         return self.architecture.model
+
+    @property
+    def load_seconds(self) -> float:
+        """From start to ready: a minute, and a second for each GB of weights on a GPU, five minutes at most [assumption]."""
+        return min(60.0 + self.architecture.weight_bytes / self.gpus / 1e9, 300.0)
 
     @property
     def max_context_tokens(self) -> int:
