@@ -21,9 +21,10 @@ class Residuals:
     def at(self, clock_mhz: float) -> float:
         """Return the relative error to expect at a clock."""
         weight, total = DOUBT, 0.0
+        low, high = clock_mhz - REACH_MHZ, clock_mhz + REACH_MHZ
         for cell, seen, error in self.cells:
-            near = 1.0 - abs(cell - clock_mhz) / REACH_MHZ
-            if near > 0:
+            if low < cell < high:
+                near = 1.0 - abs(cell - clock_mhz) / REACH_MHZ
                 weight += near * seen
                 total += near * seen * error
         return total / weight

@@ -18,6 +18,7 @@ never seen, it goes up.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
@@ -39,7 +40,7 @@ KEEN_RATIO = 0.92
 """Ours: as fast as it helps is the slowest clock that gives agents this share of their rate at full speed."""
 ALIKE_RATIO = 1.02
 """Ours: of clocks whose predicted draw above idle differs by less, the fastest is taken."""
-PLAN_SECONDS = 10.0
+PLAN_SECONDS = 20.0
 """How often the cheapest clock is looked for; work and models move slower than that."""
 USUAL_SECONDS = 600.0
 """Time constant of the work that the cheapest clock is chosen for."""
@@ -187,35 +188,45 @@ def _wanted(
         return top, top, Why.LEARNING, "nothing known of this replica's pace yet"
     objective = spec.tokens_per_second_per_agent_p5
     work = replace(state.work, running=max(state.work.running, float(seen.running)), resident_ratio=resident)
-    rates = [state.pace.agent_tokens_per_second(level, work) * state.trim for level in levels]
-    needed = _slowest_above(levels, rates, objective * MARGIN_RATIO)
-    keen = _slowest_above(levels, rates, KEEN_RATIO * rates[-1])
+    pace, trim = state.pace, state.trim
+
+    def rate(level: int) -> float:
+        return pace.agent_tokens_per_second(level, work) * trim
+
+    needed = _slowest_above(levels, rate, objective * MARGIN_RATIO)
     planned = state.cheapest_mhz
     cheapest = max(next((level for level in levels if level >= planned), top), needed)
     if seen.waiting > 0:
+        keen = _slowest_above(levels, rate, KEEN_RATIO * rate(top))
         return max(keen, needed), keen, Why.AGENTS_HELD, f"{seen.waiting} turns wait for memory"
     if resident > memory.protect_above:
+        keen = _slowest_above(levels, rate, KEEN_RATIO * rate(top))
         span = max(memory.admit_below - memory.protect_above, 1e-6)
         share = min(1.0, (resident - memory.protect_above) / span)
-        slow = rates[levels.index(cheapest)]
-        clock = _slowest_above(levels, rates, slow + share * (rates[levels.index(keen)] - slow))
+        slow = rate(cheapest)
+        clock = _slowest_above(levels, rate, slow + share * (rate(keen) - slow))
         return (
             max(clock, cheapest),
             max(keen, needed),
             Why.MEMORY,
             f"agents hold {resident:.0%} of the memory, above {memory.protect_above:.0%}",
         )
-    said = f"slowest agent predicted at {rates[levels.index(cheapest)]:.0f} tok/s for {objective:.0f}"
+    said = f"slowest agent predicted at {rate(cheapest):.0f} tok/s for {objective:.0f}"
     if cheapest == needed and cheapest != levels[0]:
         return cheapest, needed, Why.OBJECTIVE, said
     return cheapest, needed, Why.SAVING, f"least energy for this work; {said}"
 
 
-def _slowest_above(levels: tuple[int, ...], rates: list[float], least: float) -> int:
-    """Return the slowest level whose rate is at least ``least``; the fastest where none is."""
-    return next(
-        (level for level, rate in zip(levels, rates, strict=True) if rate >= least - 1e-9), levels[-1]
-    )
+def _slowest_above(levels: tuple[int, ...], rate: Callable[[int], float], least: float) -> int:
+    """Return the slowest level whose rate is at least ``least``, the fastest where none is; rates rise with levels."""
+    low, high = 0, len(levels) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if rate(levels[middle]) >= least - 1e-9:
+            high = middle
+        else:
+            low = middle + 1
+    return levels[low]
 
 
 def _cheapest(state: ClockState, levels: tuple[int, ...]) -> int:

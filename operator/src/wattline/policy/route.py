@@ -5,9 +5,10 @@ stays where its KV memory is; new ones go to the first replica with room while a
 (a lightly loaded GPU draws ~100 W more than an idle one at any clock), else to the emptiest; after 8 turns on a
 replica that holds twice what the emptiest does, a session moves at a turn boundary.
 
-Ours: a session moves only off a replica that is past the consolidation share, since below it packing is
-intended and the ratio to an empty neighbour is infinite; and only where the move itself does not reverse the
-imbalance. A replica that is away, stale or of unknown capacity counts as full.
+Ours: a session moves only off a replica whose memory is tight (past alpha, and past the consolidation share). Before
+that memory is not what limits anybody, a move costs the whole context again, and the ratio to an empty neighbour is
+infinite: consolidated agents would be sent away as soon as they grow. Nor does a session move where the move itself
+would reverse the imbalance. A replica that is away, stale or of unknown capacity counts as full.
 """
 
 from collections.abc import Sequence
@@ -133,7 +134,8 @@ def _better(
     if spec.mode is not Mode.WATTLINE or ask.turns_at_home < rule.reassign_after_turns:
         return None
     emptiest = min(usable, key=lambda replica: replica.share)
-    if emptiest is home or home.share < rule.consolidate_below:
+    tight = max(rule.consolidate_below, spec.memory.protect_above)
+    if emptiest is home or home.share < tight:
         return None
     if home.share < rule.reassign_ratio * emptiest.share or not emptiest.room(spec.memory.admit_below):
         return None
