@@ -4,6 +4,7 @@ import csv
 import gzip
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -115,3 +116,22 @@ def test_a_memory_bound_load_slows_only_where_the_chip_cannot_carry_the_bytes():
     gpu.lock_clocks(345, 345)
     gpu.advance(10.0, load)
     assert gpu.step_seconds_for(load) > 2.0
+
+
+def test_a_limited_h100_multiplies_as_fast_as_between_the_shapes(shared_data: Path):
+    """Measured under limits of 500 and 350 W; the three shapes have to hold the truth between them."""
+    measured: dict[float, list[float]] = {}
+    with gzip.open(shared_data / "gpu/h100_gemm_power_cap_trials.csv.gz", "rt") as lines:
+        for row in csv.DictReader(lines):
+            measured.setdefault(float(row["power_limit_w"]), []).append(float(row["throughput_tflops"]))
+    for limit in (500.0, 350.0):
+        truth = median(measured[limit]) / median(measured[700.0])
+        ratios = []
+        for shape in SHAPES.values():
+            power = PowerModel(H100, shape)
+            load = compute_bound(650.0)
+            free, limited = (
+                power.settled(load, len(power.clocks_mhz) - 1, limit_watts=watts) for watts in (700.0, limit)
+            )
+            ratios.append(power.step_seconds(load, free) / power.step_seconds(load, limited))
+        assert min(ratios) < truth < max(ratios)

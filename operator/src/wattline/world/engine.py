@@ -22,6 +22,8 @@ SLICE_SECONDS = 1.0
 _SETTLING_SLICE_SECONDS = 0.1
 _CLOSE_STEPS = 1e-6
 """Two points of the step count nearer than this are one."""
+_SOON_SECONDS = 1e-6
+"""A caller who jumps to what is due always gets on."""
 
 
 class Engine:
@@ -121,7 +123,10 @@ class Engine:
         return events
 
     def next_event_seconds(self) -> float:
-        """Return when something is due if nothing changes; a little early at most, infinity when idle."""
+        """Return when something is due if nothing changes; infinity when idle.
+
+        A caller may jump there: an event is at most as much later as contexts, heat and settling clocks make it.
+        """
         if self._events:
             return self.now_seconds
         if self.now_seconds < self.ready_seconds:
@@ -129,10 +134,12 @@ class Engine:
         self._plan()
         steps = self._decoding.next_end()[0]
         if self._chunks:
-            return self.now_seconds + min(self._chunk_left, steps) * self._seconds_of(self._chunk_load)
-        if not self._decoding:
+            seconds = min(self._chunk_left, steps) * self._seconds_of(self._chunk_load)
+        elif self._decoding:
+            seconds = steps * self._seconds_of(self._decode_load(steps / 2))
+        else:
             return inf
-        return self.now_seconds + steps * self._seconds_of(self._decode_load(steps / 2))
+        return self.now_seconds + max(seconds, _SOON_SECONDS)
 
     def generated(self, request_id: str) -> int:
         """Return the tokens of a request that are out so far; none for an unknown id."""
