@@ -231,6 +231,19 @@ def test_a_new_leader_takes_over_every_order_before_it_raises_any():
     assert loop.budget("n1") > 1000
 
 
+def test_a_takeover_does_not_bring_back_what_was_once_sent():
+    loop = settled(domain(watts=2400, nodes=ROW))
+    loop.change("row", watts=1500)
+    loop.rounds()
+    loop.epoch = 2
+
+    loop.settle()
+    loop.settle()
+
+    assert loop.enforced().status is ConditionStatus.TRUE
+    assert all(spec.highest_sent_watts == pytest.approx(750) for spec in loop.specs().values())
+
+
 def test_switching_to_observe_puts_the_gpus_back():
     loop = settled(domain(watts=1500, nodes=ROW))
 

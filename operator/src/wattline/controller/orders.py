@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from wattline.api.powernode import LeaseRef, PowerNodeSpec
 from wattline.controller import claims as claiming
 from wattline.controller.facts import (
-    acknowledged,
     floor_watts,
     maxima_watts,
     may_draw_watts,
@@ -102,27 +101,26 @@ def release_watts(node: NodeView) -> float:
 
 
 def hold(node: NodeView, view: ClusterView, held: Held, watts: float, failsafe_watts: float) -> PowerNodeSpec:
-    """Return an enforcing order of ``watts``, as the node's present order with what differs."""
+    """Return an enforcing order of ``watts``; the present order itself if it says the same already."""
     assert node.status is not None
     domain = held.tree.hangs_on[node.name]
-    if node.spec is None or not node.spec.enforce:
-        highest = max(watts, maxima_watts(node))
-    elif acknowledged(node) and node.spec.budget_watts == watts:
-        highest = node.spec.highest_sent_watts
-    else:
-        highest = max(watts, sent_watts(node))
-    return PowerNodeSpec(
+    first = node.spec is None or not node.spec.enforce
+    order = PowerNodeSpec(
         epoch=view.epoch,
         lease=LeaseRef(name=held.tree.root(node.name), duration_seconds=LEASE_SECONDS),
         enforce=True,
         release=False,
         domain=domain,
         budget_watts=watts,
-        highest_sent_watts=highest,
+        highest_sent_watts=max(watts, maxima_watts(node) if first else sent_watts(node)),
         failsafe_watts=failsafe_watts,
         gpus=claiming.gpu_orders(view.fleet, node),
         replicas=claiming.replica_orders(view.fleet, node.name),
     )
+    was = node.spec
+    if was is not None and was == order.model_copy(update={"highest_sent_watts": was.highest_sent_watts}):
+        return was
+    return order
 
 
 def next_watts(node: NodeView, target: float, raised: float | None, *, settled: bool) -> float:
