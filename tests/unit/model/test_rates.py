@@ -51,3 +51,13 @@ def test_a_correction_takes_tokens_back():
     rates.ended("a", 1, 10.0)
 
     assert rates.slowest(10.0) == pytest.approx(6)
+
+
+def test_a_turn_that_is_not_streamed_counts_at_its_end_over_the_time_it_took():
+    rates = AgentRates()
+    rates.arrived("a", 1, 0.0, streamed=False)
+    assert rates.slowest(50.0) is None
+    rates.generated_over("a", 600, 0.0, 60.0)
+    rates.ended("a", 1, 60.0)
+
+    assert rates.slowest(60.0) == pytest.approx(10, rel=0.1)

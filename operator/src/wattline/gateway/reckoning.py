@@ -28,7 +28,7 @@ class Reckoning:
         self._counts.held_seconds.setdefault(pool.name, Spread()).observe(now - turn.arrived_seconds)
         replica = pool.replicas[answer.replica]
         replica.sequences += turn.prompt.sequences
-        replica.rates.arrived(turn.chain.key, turn.number, turn.arrived_seconds)
+        replica.rates.arrived(turn.chain.key, turn.number, turn.arrived_seconds, streamed=turn.prompt.stream)
         self._energy.started((pool.name, answer.replica), turn.number, now)
 
     def progress(self, turn: Turn) -> None:
@@ -36,7 +36,11 @@ class Reckoning:
         assert turn.replica is not None
         fresh = turn.output_tokens - turn.counted_tokens
         turn.counted_tokens += fresh
-        turn.pool.replicas[turn.replica].rates.generated(turn.chain.key, fresh, turn.last_seconds)
+        rates = turn.pool.replicas[turn.replica].rates
+        if turn.prompt.stream:
+            rates.generated(turn.chain.key, fresh, turn.last_seconds)
+        else:
+            rates.generated_over(turn.chain.key, fresh, turn.dispatched_seconds, turn.last_seconds)
 
     def left(self, turn: Turn) -> None:
         """Take note that a turn is no longer at its engine, however it ended."""
