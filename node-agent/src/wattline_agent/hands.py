@@ -1,31 +1,27 @@
-"""The hands on the devices: the only module that writes to one, and what it must know for that.
+"""The hands on the devices: which GPU may be written now, in which order, and what has to be on disk before.
 
-Before the first write to a GPU its previous values are on disk; after each write it is read back; nothing is written
-that is already so; a GPU is written once a second at most, except to tighten when the node is above its budget or a
-device is about to overheat.
+Before the first write to a GPU its previous values are on disk; nothing is written that is already so; a GPU is
+written once a second at most, except to tighten when the node is above its budget or a device is about to overheat.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from math import fsum
 
 from wattline.api.powernode import Outcome
 from wattline.loops import moves
 from wattline.loops.node import GpuTarget
 from wattline.model.bounds import bound_watts
-from wattline.model.errors import GpuBlocked, GpuError, GpuLost
-from wattline_agent.device import Device, DriverAway, DriverChanged
+from wattline.model.errors import GpuError
+from wattline_agent.device import Device, DriverChanged
 from wattline_agent.gpu import (
     AGAIN_SECONDS,
-    BLOCKED_SECONDS,
     LIMIT_TOLERANCE_WATTS,
     PROBE_SECONDS,
-    STALE_SECONDS,
     WRITE_SECONDS,
     Gpu,
 )
 from wattline_agent.record import Previous, RecordFile
+from wattline_agent.touch import Tally, Touch
 
 
 class Hands:
@@ -35,18 +31,19 @@ class Hands:
         self._device = device
         self._claim = claim
         self._probe_at = float("-inf")
+        self._touch = Touch(device, record)
         self.record = record
         self.gpus: dict[str, Gpu] = {}
-        self.away = "DriverAway: not asked yet"
-        """Why no GPU can be reached at all; empty while the driver answers."""
-        self.actuations: Counter[tuple[str, str, str]] = Counter()
-        """How often what was written: actuator, direction, result."""
-        self.drifts: Counter[str] = Counter()
-        """How often a setting of ours was found changed, by cause."""
-        self.failures: Counter[str] = Counter()
-        """How often a reading failed, by reason."""
-        self.reopened = 0
-        self.mismatches = 0
+
+    @property
+    def away(self) -> str:
+        """Return why no GPU can be reached at all; empty while the driver answers."""
+        return self._touch.away
+
+    @property
+    def tally(self) -> Tally:
+        """Return how often what happened."""
+        return self._touch.tally
 
     # -- see ---------------------------------------------------------------------------------------------------
 
@@ -61,7 +58,8 @@ class Hands:
             return
         for gpu in self.gpus.values():
             if not gpu.lost:
-                self._read(gpu, now)
+                self._touch.read(gpu, now)
+        self._leave_if_away()
 
     def _open(self) -> None:
         try:
@@ -69,10 +67,11 @@ class Hands:
         except DriverChanged:
             raise
         except GpuError as error:
-            self._leave(str(error))
+            self._touch.away = str(error)
+            self._leave_if_away()
             return
-        self.reopened += bool(self.gpus)
-        self.away = ""
+        self.tally.reopened += bool(self.gpus)
+        self._touch.away = ""
         for identity in found:
             if identity.uuid not in self.gpus:
                 self._claim(identity.uuid)
@@ -86,29 +85,10 @@ class Hands:
             if uuid not in present:
                 gpu.lose("GpuLost: the driver does not show it")
 
-    def _leave(self, why: str) -> None:
-        self.away = why
-        for gpu in self.gpus.values():
-            gpu.lose(why)
-
-    def _read(self, gpu: Gpu, now: float) -> None:
-        try:
-            reading = self._device.read(gpu.identity.uuid)
-        except DriverChanged:
-            raise
-        except DriverAway as error:
-            self._leave(str(error))
-        except GpuLost as error:
-            self.failures["GpuLost"] += 1
-            self._probe_at = max(self._probe_at, now + PROBE_SECONDS)
-            gpu.lose(str(error))
-        except GpuError as error:
-            self.failures[_word(error)] += 1
-            gpu.failed(str(error), now, STALE_SECONDS)
-        else:
-            drift = gpu.saw(reading, now)
-            if drift:
-                self.drifts[drift] += 1
+    def _leave_if_away(self) -> None:
+        if self.away:
+            for gpu in self.gpus.values():
+                gpu.lose(self.away)
 
     # -- act ---------------------------------------------------------------------------------------------------
 
@@ -128,21 +108,22 @@ class Hands:
             gpu = self.gpus[uuid]
             urgent = above or gpu.heat.emergency
             if urgent or (gpu.rested(now, WRITE_SECONDS) and not self._clock_first(gpu, targets[uuid])):
-                self._set_limit(gpu, watts, now)
+                self._touch.set_limit(gpu, watts, now)
         for uuid in sorted(ready):
             gpu, wanted = self.gpus[uuid], self._clock_wanted(self.gpus[uuid], targets[uuid])
             slower = wanted is not None and (gpu.clock_mhz is None or wanted < gpu.clock_mhz)
             if gpu.clock_differs(wanted) and (
                 gpu.rested(now, WRITE_SECONDS) or (gpu.heat.emergency and slower)
             ):
-                self._set_clock(gpu, wanted, now)
+                self._touch.set_clock(gpu, wanted, now)
         for uuid, watts in moves.higher(self._standing(known), limits, budget_watts).items():
             if self.gpus[uuid].rested(now, WRITE_SECONDS):
-                self._set_limit(self.gpus[uuid], watts, now)
+                self._touch.set_limit(self.gpus[uuid], watts, now)
         for uuid in ready:
             gpu = self.gpus[uuid]
             if gpu.reading is not None and not gpu.held(now) and not self._waits(gpu, targets[uuid]):
                 gpu.applied()
+        self._leave_if_away()
 
     def put_back(self, now: float, uuids: Iterable[str]) -> bool:
         """Bring these GPUs nearer to what they were before us; say whether all are there."""
@@ -164,11 +145,11 @@ class Hands:
         if not gpu.rested(now, WRITE_SECONDS) or now < gpu.wait_until:
             return False
         if was.clock_touched and gpu.clock_differs(None):
-            self._set_clock(gpu, None, now)
+            self._touch.set_clock(gpu, None, now)
         elif abs(gpu.asked_watts - limit) > LIMIT_TOLERANCE_WATTS:
-            self._set_limit(gpu, limit, now)
+            self._touch.set_limit(gpu, limit, now)
         elif reading.persistence and not was.persistence:
-            self._set_persistence(gpu, on=False, now=now)
+            self._touch.set_persistence(gpu, on=False, now=now)
         else:
             self.record.forget(gpu.identity.uuid)
             gpu.released()
@@ -201,8 +182,6 @@ class Hands:
         """Let go of the driver."""
         self._device.close()
 
-    # -- one write each ----------------------------------------------------------------------------------------
-
     def _ready(self, gpu: Gpu, now: float) -> bool:
         """Whether a GPU may be written: it answers, is ours, is on record and keeps its settings."""
         if gpu.reading is None or gpu.held(now):
@@ -221,92 +200,9 @@ class Hands:
                 return False
         if not gpu.reading.persistence:
             if gpu.rested(now, WRITE_SECONDS):
-                self._set_persistence(gpu, on=True, now=now)
+                self._touch.set_persistence(gpu, on=True, now=now)
             return False
         return True
-
-    def _set_persistence(self, gpu: Gpu, *, on: bool, now: float) -> None:
-        try:
-            gpu.wrote(now)
-            self._device.set_persistence(gpu.identity.uuid, on=on)
-        except GpuBlocked as error:
-            self.actuations["persistence", "on" if on else "off", Outcome.BLOCKED] += 1
-            gpu.hold(Outcome.BLOCKED, f"Persistence: {error}", now + BLOCKED_SECONDS)
-            return
-        except GpuError as error:
-            self._failed(gpu, error, now, "persistence", "on" if on else "off")
-            return
-        self._read(gpu, now)
-        kept = gpu.reading is not None and gpu.reading.persistence is on
-        self.actuations["persistence", "on" if on else "off", Outcome.APPLIED if kept else Outcome.ERROR] += 1
-        if not kept:
-            gpu.hold(Outcome.BLOCKED, "Persistence: the driver does not keep the mode", now + BLOCKED_SECONDS)
-
-    def _set_limit(self, gpu: Gpu, watts: float, now: float) -> None:
-        direction = "down" if watts < gpu.asked_watts else "up"
-        gpu.wrote(now)
-        gpu.limit_last = True
-        gpu.requested_watts = watts
-        gpu.confirmed_watts = None
-        try:
-            self._device.set_limit(gpu.identity.uuid, watts)
-        except GpuError as error:
-            self._failed(gpu, error, now, "limit", direction)
-            return
-        self._read(gpu, now)
-        if gpu.reading is None:
-            return
-        gpu.confirmed_watts = gpu.asked_watts
-        if abs(gpu.asked_watts - watts) > LIMIT_TOLERANCE_WATTS:
-            self.actuations["limit", direction, Outcome.ERROR] += 1
-            self.mismatches += 1
-            gpu.hold(
-                Outcome.ERROR,
-                f"ReadBackMismatch: asked for {watts:.0f} W, reads {gpu.asked_watts:.0f} W",
-                now + AGAIN_SECONDS,
-            )
-            return
-        self.actuations["limit", direction, Outcome.APPLIED] += 1
-        gpu.applied()
-
-    def _set_clock(self, gpu: Gpu, mhz: int | None, now: float) -> None:
-        uuid = gpu.identity.uuid
-        direction = "up" if mhz is None or (gpu.clock_mhz is not None and mhz > gpu.clock_mhz) else "down"
-        was = self.record.record.gpus[uuid]
-        if mhz is not None and not was.clock_touched:
-            try:
-                self.record.remember(uuid, replace(was, clock_touched=True))
-            except OSError as error:
-                gpu.hold(Outcome.ERROR, f"NoRecord: the lock cannot be noted: {error}", now + AGAIN_SECONDS)
-                return
-        gpu.wrote(now)
-        gpu.limit_last = False
-        gpu.clock_known = False
-        try:
-            self._device.lock_clock(uuid, mhz)
-        except GpuBlocked as error:
-            self.actuations["clock", direction, Outcome.BLOCKED] += 1
-            gpu.clock_blocked = str(error)
-            return
-        except GpuError as error:
-            self._failed(gpu, error, now, "clock", direction)
-            return
-        gpu.clock_known, gpu.clock_mhz, gpu.clock_at_seconds, gpu.clock_blocked = True, mhz, now, ""
-        self.actuations["clock", direction, Outcome.APPLIED] += 1
-        gpu.applied()
-
-    def _failed(self, gpu: Gpu, error: GpuError, now: float, actuator: str, direction: str) -> None:
-        if isinstance(error, DriverChanged):
-            raise error
-        blocked = isinstance(error, GpuBlocked)
-        outcome = Outcome.BLOCKED if blocked else Outcome.ERROR
-        self.actuations[actuator, direction, outcome] += 1
-        if isinstance(error, DriverAway):
-            self._leave(str(error))
-        elif isinstance(error, GpuLost):
-            gpu.lose(str(error))
-        else:
-            gpu.hold(outcome, str(error), now + (BLOCKED_SECONDS if blocked else AGAIN_SECONDS))
 
     def _standing(self, uuids: Iterable[str]) -> dict[str, moves.Standing]:
         return {uuid: moves.Standing(self.gpus[uuid].identity, self.gpus[uuid].limit_watts) for uuid in uuids}
@@ -325,7 +221,3 @@ class Hands:
     def _clock_first(self, gpu: Gpu, target: GpuTarget) -> bool:
         """Whether a waiting clock goes before the next limit, so that neither starves the other."""
         return gpu.limit_last and gpu.clock_differs(self._clock_wanted(gpu, target))
-
-
-def _word(error: GpuError) -> str:
-    return str(error).partition(":")[0]

@@ -134,13 +134,16 @@ def _would(target: GpuTarget) -> str:
 def _counts(governor: Governor) -> tuple[Count, ...]:
     hands = governor.hands
     return (
-        *(Count(name="actuations", labels=key, value=n) for key, n in sorted(hands.actuations.items())),
-        *(Count(name="limit_drift", labels=(key,), value=n) for key, n in sorted(hands.drifts.items())),
-        *(Count(name="sensor_failures", labels=(key,), value=n) for key, n in sorted(hands.failures.items())),
-        Count(name="gpu_lost", value=hands.failures["GpuLost"]),
-        Count(name="readback_mismatch", value=hands.mismatches),
+        *(Count(name="actuations", labels=key, value=n) for key, n in sorted(hands.tally.actuations.items())),
+        *(Count(name="limit_drift", labels=(key,), value=n) for key, n in sorted(hands.tally.drifts.items())),
+        *(
+            Count(name="sensor_failures", labels=(key,), value=n)
+            for key, n in sorted(hands.tally.failures.items())
+        ),
+        Count(name="gpu_lost", value=hands.tally.failures["GpuLost"]),
+        Count(name="readback_mismatch", value=hands.tally.mismatches),
         Count(name="failsafe_activations", value=governor.failsafes),
-        Count(name="nvml_reinit", value=hands.reopened),
+        Count(name="nvml_reinit", value=hands.tally.reopened),
         Count(name="state_file_errors", value=hands.record.errors),
         Count(name="control_loop_overruns", value=governor.overruns),
     )

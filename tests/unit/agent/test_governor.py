@@ -293,7 +293,7 @@ def test_a_driver_loaded_again_has_forgotten_everything_and_is_told_again(tmp_pa
 
     assert here.device.bound_watts() <= 1000.0
     assert (gpu.lock_mhz, gpu.persistence) == (1500, True)
-    assert here.governor.hands.drifts["driver_reload"] == 1
+    assert here.governor.hands.tally.drifts["driver_reload"] == 1
 
 
 def test_a_foreign_writer_is_not_fought(tmp_path):

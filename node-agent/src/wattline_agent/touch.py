@@ -1,0 +1,148 @@
+"""One touch of one device: a reading, or a write with its read-back, and what became of it."""
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+from wattline.api.powernode import Outcome
+from wattline.model.errors import GpuBlocked, GpuError, GpuLost
+from wattline_agent.device import Device, DriverAway, DriverChanged
+from wattline_agent.gpu import AGAIN_SECONDS, BLOCKED_SECONDS, LIMIT_TOLERANCE_WATTS, STALE_SECONDS, Gpu
+from wattline_agent.record import RecordFile
+
+
+@dataclass(slots=True)
+class Tally:
+    """How often what happened."""
+
+    actuations: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """Writes: actuator, direction, result."""
+    drifts: Counter[str] = field(default_factory=Counter)
+    """Settings of ours that were found changed, by cause."""
+    failures: Counter[str] = field(default_factory=Counter)
+    """Readings that failed, by reason."""
+    mismatches: int = 0
+    """Writes that read back as something else."""
+    reopened: int = 0
+    """Times the driver was opened again."""
+
+
+class Touch:
+    """Reads and writes single GPUs; what it learns stands in the GPU's state afterwards, errors included."""
+
+    def __init__(self, device: Device, record: RecordFile) -> None:
+        self._device = device
+        self._record = record
+        self.tally = Tally()
+        self.away = "DriverAway: not asked yet"
+        """Why the driver answered for no GPU at all; empty while it does."""
+
+    def read(self, gpu: Gpu, now: float) -> None:
+        """Take in a reading, or that there was none."""
+        try:
+            reading = self._device.read(gpu.identity.uuid)
+        except DriverChanged:
+            raise
+        except DriverAway as error:
+            self.away = str(error)
+        except GpuLost as error:
+            self.tally.failures["GpuLost"] += 1
+            gpu.lose(str(error))
+        except GpuError as error:
+            self.tally.failures[_word(error)] += 1
+            gpu.failed(str(error), now, STALE_SECONDS)
+        else:
+            drift = gpu.saw(reading, now)
+            if drift:
+                self.tally.drifts[drift] += 1
+
+    def set_persistence(self, gpu: Gpu, *, on: bool, now: float) -> None:
+        """Switch persistence mode and see whether it stays."""
+        try:
+            gpu.wrote(now)
+            self._device.set_persistence(gpu.identity.uuid, on=on)
+        except GpuBlocked as error:
+            self.tally.actuations["persistence", "on" if on else "off", Outcome.BLOCKED] += 1
+            gpu.hold(Outcome.BLOCKED, f"Persistence: {error}", now + BLOCKED_SECONDS)
+            return
+        except GpuError as error:
+            self._failed(gpu, error, now, "persistence", "on" if on else "off")
+            return
+        self.read(gpu, now)
+        kept = gpu.reading is not None and gpu.reading.persistence is on
+        self.tally.actuations[
+            "persistence", "on" if on else "off", Outcome.APPLIED if kept else Outcome.ERROR
+        ] += 1
+        if not kept:
+            gpu.hold(Outcome.BLOCKED, "Persistence: the driver does not keep the mode", now + BLOCKED_SECONDS)
+
+    def set_limit(self, gpu: Gpu, watts: float, now: float) -> None:
+        """Set a power limit and read it back."""
+        direction = "down" if watts < gpu.asked_watts else "up"
+        gpu.wrote(now)
+        gpu.limit_last = True
+        gpu.requested_watts = watts
+        gpu.confirmed_watts = None
+        try:
+            self._device.set_limit(gpu.identity.uuid, watts)
+        except GpuError as error:
+            self._failed(gpu, error, now, "limit", direction)
+            return
+        self.read(gpu, now)
+        if gpu.reading is None:
+            return
+        gpu.confirmed_watts = gpu.asked_watts
+        if abs(gpu.asked_watts - watts) > LIMIT_TOLERANCE_WATTS:
+            self.tally.actuations["limit", direction, Outcome.ERROR] += 1
+            self.tally.mismatches += 1
+            gpu.hold(
+                Outcome.ERROR,
+                f"ReadBackMismatch: asked for {watts:.0f} W, reads {gpu.asked_watts:.0f} W",
+                now + AGAIN_SECONDS,
+            )
+            return
+        self.tally.actuations["limit", direction, Outcome.APPLIED] += 1
+        gpu.applied()
+
+    def set_clock(self, gpu: Gpu, mhz: int | None, now: float) -> None:
+        """Lock a clock, once it is on record that we do, or give it back to the driver."""
+        uuid = gpu.identity.uuid
+        direction = "up" if mhz is None or (gpu.clock_mhz is not None and mhz > gpu.clock_mhz) else "down"
+        was = self._record.record.gpus[uuid]
+        if mhz is not None and not was.clock_touched:
+            try:
+                self._record.remember(uuid, replace(was, clock_touched=True))
+            except OSError as error:
+                gpu.hold(Outcome.ERROR, f"NoRecord: the lock cannot be noted: {error}", now + AGAIN_SECONDS)
+                return
+        gpu.wrote(now)
+        gpu.limit_last = False
+        gpu.clock_known = False
+        try:
+            self._device.lock_clock(uuid, mhz)
+        except GpuBlocked as error:
+            self.tally.actuations["clock", direction, Outcome.BLOCKED] += 1
+            gpu.clock_blocked = str(error)
+            return
+        except GpuError as error:
+            self._failed(gpu, error, now, "clock", direction)
+            return
+        gpu.clock_known, gpu.clock_mhz, gpu.clock_at_seconds, gpu.clock_blocked = True, mhz, now, ""
+        self.tally.actuations["clock", direction, Outcome.APPLIED] += 1
+        gpu.applied()
+
+    def _failed(self, gpu: Gpu, error: GpuError, now: float, actuator: str, direction: str) -> None:
+        if isinstance(error, DriverChanged):
+            raise error
+        blocked = isinstance(error, GpuBlocked)
+        outcome = Outcome.BLOCKED if blocked else Outcome.ERROR
+        self.tally.actuations[actuator, direction, outcome] += 1
+        if isinstance(error, DriverAway):
+            self.away = str(error)
+        elif isinstance(error, GpuLost):
+            gpu.lose(str(error))
+        else:
+            gpu.hold(outcome, str(error), now + (BLOCKED_SECONDS if blocked else AGAIN_SECONDS))
+
+
+def _word(error: GpuError) -> str:
+    return str(error).partition(":")[0]
