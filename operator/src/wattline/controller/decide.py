@@ -45,9 +45,9 @@ def decide(view: ClusterView, at: str) -> Decisions:
         domain.metadata.name: judge(held.tree, domain, dict(view.nodes)) for domain in held.tree.enforcing()
     }
     frozen = _frozen(view, held, verdicts)
-    grants = orders.targets(held, view)
+    grants = orders.targets(held)
     raised = orders.raises(held, {name: grant.watts for name, grant in grants.items()}, frozen)
-    failsafes = orders.failsafes(held, view)
+    failsafes = orders.failsafes(held)
     released, waiting = _releases(held, verdicts)
 
     sent: dict[str, PowerNodeSpec] = {}
@@ -55,7 +55,7 @@ def decide(view: ClusterView, at: str) -> Decisions:
         settled = all(verdict.holds for verdict in _above(held.tree, node.name, verdicts))
         watts = orders.next_watts(node, grants[node.name].watts, raised.get(node.name), settled=settled)
         sent[node.name] = orders.hold(node, view, held, watts, failsafes[node.name])
-    fair = orders.fair(held, view) if held.leaving else {}
+    fair = orders.fair(held) if held.leaving else {}
     for node in held.leaving:
         assert node.spec is not None
         if node in released:
@@ -68,7 +68,7 @@ def decide(view: ClusterView, at: str) -> Decisions:
     for node in held.released:
         assert node.spec is not None
         sent[node.name] = _release(node.spec, view)
-    would = orders.would_get(held, view)
+    would = orders.would_get(held)
     for node in held.observed:
         sent[node.name] = _observe(node, view, held, would[node.name].watts)
 
@@ -84,16 +84,16 @@ def decide(view: ClusterView, at: str) -> Decisions:
 
 def _held(view: ClusterView) -> orders.Held:
     declared = tree(view.fleet)
-    names = {domain.metadata.name for domain in view.fleet.domains}
+    enforced = {
+        name for name, chain in declared.chains.items() if any(d.spec.mode is Mode.ENFORCE for d in chain)
+    }
     leaving: list[tuple[str, str]] = []
     released: list[NodeView] = []
     for node in view.nodes.values():
         if node.name in declared.hangs_on or node.spec is None:
             continue
-        paid_by = node.spec.domain
-        still = node.spec.enforce and paid_by in names and node.status is not None
-        if still and tree(view.fleet, [(node.name, paid_by)]).enforced(node.name):
-            leaving.append((node.name, paid_by))
+        if node.spec.enforce and node.spec.domain in enforced and node.status is not None:
+            leaving.append((node.name, node.spec.domain))
         else:
             released.append(node)
     whole = tree(view.fleet, leaving)
@@ -103,10 +103,12 @@ def _held(view: ClusterView) -> orders.Held:
         for n in view.nodes.values()
         if n.name in declared.hangs_on and n.status is not None and n.status.gpus
     ]
+    away = tuple(node for node in view.nodes.values() if node.name in gone)
     return orders.Held(
         tree=whole,
+        claims={node.name: tuple(claims.node_claims(view.fleet, node)) for node in (*known, *away)},
         enforced=tuple(node for node in known if whole.enforced(node.name)),
-        leaving=tuple(node for node in view.nodes.values() if node.name in gone),
+        leaving=away,
         observed=tuple(node for node in known if not whole.enforced(node.name)),
         released=tuple(released),
     )
@@ -177,7 +179,7 @@ def _domain_statuses(
                     observed_generation=domain.metadata.generation,
                 )
             )
-        draws = [draw_watts(view.nodes.get(node)) for node in held.tree.nodes(domain)]
+        draws = [draw_watts(view.nodes.get(node)) for node in held.tree.members[name]]
         known = [draw for draw in draws if draw is not None]
         statuses[name] = PowerDomainStatus(
             observed_generation=domain.metadata.generation,

@@ -32,6 +32,8 @@ class Held:
     """The nodes of one pass, by what we are to them."""
 
     tree: Tree
+    claims: Mapping[str, tuple[Claim, ...]]
+    """What each node can use, a claim per class."""
     enforced: tuple[NodeView, ...]
     """Under an enforced domain, devices known."""
     leaving: tuple[NodeView, ...]
@@ -42,39 +44,39 @@ class Held:
     """Held or had by us, and nothing has to pay for them."""
 
 
-def targets(held: Held, view: ClusterView) -> dict[str, Grant]:
+def targets(held: Held) -> dict[str, Grant]:
     """Return what every enforced node is to get.
 
     Nodes that stay where they are (away, blocked, contested) and those that wait to be released are paid first;
     the others share what is left. A node that stays where it is gets no more than it would if it moved.
     """
     leaving = {node.name: release_watts(node) for node in held.leaving}
-    moving = _shared(held, view, pinned=leaving)
+    moving = _shared(held, pinned=leaving)
     stuck = {node.name: stays for node in held.enforced if (stays := stuck_watts(node)) is not None}
     if not stuck:
         return moving
-    given = _shared(held, view, pinned=stuck | leaving)
+    given = _shared(held, pinned=stuck | leaving)
     return {name: grant if name in stuck else given[name] for name, grant in moving.items()}
 
 
-def fair(held: Held, view: ClusterView) -> dict[str, Grant]:
+def fair(held: Held) -> dict[str, Grant]:
     """Return what every held node would get if all of them followed and stayed."""
-    return _shared(held, view, pinned={})
+    return _shared(held, pinned={})
 
 
-def would_get(held: Held, view: ClusterView) -> dict[str, Grant]:
+def would_get(held: Held) -> dict[str, Grant]:
     """Return what every node that is only observed would get if all domains were enforced."""
     names = {node.name for node in held.observed}
-    everyone = _shared(held, view, pinned={}, observed_too=True)
+    everyone = _shared(held, pinned={}, observed_too=True)
     return {name: grant for name, grant in everyone.items() if name in names}
 
 
-def failsafes(held: Held, view: ClusterView) -> dict[str, float]:
+def failsafes(held: Held) -> dict[str, float]:
     """Return the budget of each node once its lease has ended: its share if nobody asked for anything.
 
     It does not move with demand, and the agent never rises to it, so it can only lower the sum.
     """
-    resting = _shared(held, view, pinned={}, resting=True)
+    resting = _shared(held, pinned={}, resting=True)
     return {name: grant.watts for name, grant in resting.items()}
 
 
@@ -147,7 +149,6 @@ def small(move_watts: float, now_watts: float) -> bool:
 
 def _shared(
     held: Held,
-    view: ClusterView,
     *,
     pinned: Mapping[str, float],
     observed_too: bool = False,
@@ -161,7 +162,7 @@ def _shared(
         if node.name in pinned:
             claims = [Claim(node.name, pinned[node.name], pinned[node.name], pinned[node.name])]
         else:
-            claims = list(claiming.node_claims(view.fleet, node))
+            claims = held.claims[node.name]
         for claim in claims:
             asked = claim.floor_watts if resting else claim.demand_watts
             sub.append(

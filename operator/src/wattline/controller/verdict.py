@@ -37,8 +37,8 @@ class Verdict:
 
 def judge(tree: Tree, domain: PowerDomain, nodes: dict[str, NodeView]) -> Verdict:
     """Return whether what an enforced domain's nodes may draw fits its budget."""
-    members = [nodes.get(name, NodeView(name)) for name in tree.nodes(domain)]
-    beside = tree.beside_watts(domain)
+    members = [nodes.get(name, NodeView(name)) for name in tree.members[domain.metadata.name]]
+    beside = tree.beside_watts[domain.metadata.name]
     may = math.fsum(may_draw_watts(node) for node in members) + beside
     budget = domain.spec.budget.watts
     if may <= budget + 1e-6:
@@ -58,8 +58,8 @@ def judge(tree: Tree, domain: PowerDomain, nodes: dict[str, NodeView]) -> Verdic
 
 def observe(tree: Tree, domain: PowerDomain, nodes: dict[str, NodeView]) -> Verdict:
     """Return what a domain that only observes may draw under the limits found."""
-    members = [nodes.get(name, NodeView(name)) for name in tree.nodes(domain)]
-    may = tree.beside_watts(domain) + math.fsum(
+    members = [nodes.get(name, NodeView(name)) for name in tree.members[domain.metadata.name]]
+    may = tree.beside_watts[domain.metadata.name] + math.fsum(
         may_draw_watts(node) if node.spec is not None and node.spec.enforce else reports_watts(node)
         for node in members
     )

@@ -5,6 +5,7 @@ A device overshoots its limit a little and does not honour one below its floor, 
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ PRODUCTS: tuple[tuple[str, Honour], ...] = (
 """Part of the product's name as NVML spells it, first match wins."""
 
 
+@cache
 def honour(product: str) -> Honour:
     """Return how well a product honours its limit, with wide margins for one that is not known."""
     return next((known for part, known in PRODUCTS if _words(part) in _words(product)), UNKNOWN)

@@ -1,7 +1,7 @@
 """The manifests of one fleet, read together."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from wattline.api.inferencepool import Endpoint, InferencePool
 from wattline.api.powerdomain import PowerDomain
@@ -13,7 +13,7 @@ def full_name(pool: InferencePool) -> str:
     return meta.name if meta.namespace is None else f"{meta.namespace}/{meta.name}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Fleet:
     """What the user declared: power domains and inference pools, each sorted by name."""
 
@@ -31,17 +31,25 @@ class Fleet:
 
     def ancestors(self, domain: PowerDomain) -> tuple[PowerDomain, ...]:
         """Return the domains above one, nearest first; each once, should they form a ring."""
-        by_name = {each.metadata.name: each for each in self.domains}
-        above: list[PowerDomain] = []
+        above: dict[str, PowerDomain] = {}
         parent = domain.spec.parent
-        while parent is not None and parent in by_name and by_name[parent] not in (domain, *above):
-            above.append(by_name[parent])
-            parent = by_name[parent].spec.parent
-        return tuple(above)
+        while parent in self._by_name and parent not in above and parent != domain.metadata.name:
+            above[parent] = self._by_name[parent]
+            parent = above[parent].spec.parent
+        return tuple(above.values())
 
-    def endpoints_on(self, node: str) -> Iterator[tuple[InferencePool, Endpoint]]:
-        """Yield the engines of a node, all of them, whether they get work or not."""
+    def endpoints_on(self, node: str) -> tuple[tuple[InferencePool, Endpoint], ...]:
+        """Return the engines of a node, all of them, whether they get work or not."""
+        return self._by_node.get(node, ())
+
+    @cached_property
+    def _by_node(self) -> dict[str, tuple[tuple[InferencePool, Endpoint], ...]]:
+        found: dict[str, list[tuple[InferencePool, Endpoint]]] = {}
         for pool in self.pools:
             for endpoint in pool.spec.endpoints:
-                if endpoint.node == node:
-                    yield pool, endpoint
+                found.setdefault(endpoint.node, []).append((pool, endpoint))
+        return {node: tuple(engines) for node, engines in found.items()}
+
+    @cached_property
+    def _by_name(self) -> dict[str, PowerDomain]:
+        return {domain.metadata.name: domain for domain in self.domains}
