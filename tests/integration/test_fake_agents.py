@@ -1,68 +1,24 @@
 """Replaying agents against fake engines over real sockets."""
 
 import asyncio
-import contextlib
 
 import aiohttp
 import pytest
 from aiohttp import web
+from tests.integration.fake_engines import MODEL, served
 
 from wattline.doors.clock import BootClock
 from wattline.fake.agents import SESSION_HEADER, Replay
-from wattline.fake.host import EngineHost
-from wattline.fake.node import NodeWorld
-from wattline.fake.prefix import Prefixes
-from wattline.fake.serve import EngineServer
 from wattline.model.context import Extent
 from wattline.model.runs import Arrival, Run, Turn
 from wattline.sim.generate import generate
-from wattline.world.engine import ENGINES, Engine
-from wattline.world.gpu import PRODUCTS, Gpu
 
-MODEL = "Qwen/Qwen3-Coder-30B-A3B-Instruct"
 SPEED = 50
 
 
-class NoDriver:
-    def pull(self):
-        pass
-
-    def publish(self):
-        pass
-
-
-class NoRecord:
-    def write(self, second):
-        pass
-
-
-@contextlib.asynccontextmanager
-async def serving(app):
-    runner = web.AppRunner(app, handler_cancellation=True)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield "http://{}:{}".format(*runner.addresses[0][:2])
-    finally:
-        await runner.cleanup()
-
-
-@contextlib.asynccontextmanager
-async def engine(*, before=None):
-    """A fake engine; ``before`` may answer a completion instead of it."""
-    clock = BootClock(SPEED)
-    gpus = [Gpu(PRODUCTS["h100"], f"GPU-{i}", at_seconds=clock.now()) for i in range(2)]
-    host = EngineHost("e", MODEL, Engine(ENGINES[MODEL, "h100", 2], gpus, at_seconds=clock.now()), Prefixes())
-    world = NodeWorld(gpus, [host], NoDriver(), clock, NoRecord(), tick_seconds=0.02 * SPEED)
-    app = EngineServer(host, world).app()
-    if before is not None:
-        app.middlewares.append(before)
-    moving = asyncio.create_task(world.run())
-    async with serving(app) as url:
-        try:
-            yield host, url
-        finally:
-            moving.cancel()
+def engine(*, before=None):
+    """A fake engine with room; ``before`` may answer a completion instead of it."""
+    return served(gpus=2, speed=SPEED, middleware=before)
 
 
 async def replayed(url, arrivals, **limits):

@@ -7,55 +7,17 @@ import re
 import aiohttp
 import openai
 import pytest
-from aiohttp import web
+from tests.integration.fake_engines import MODEL, served
 
-from wattline.doors.clock import BootClock
-from wattline.fake.host import EngineHost
-from wattline.fake.node import NodeWorld
-from wattline.fake.prefix import Prefixes
-from wattline.fake.serve import EngineServer
 from wattline.fake.text import filler
-from wattline.world.engine import ENGINES, Engine
-from wattline.world.gpu import PRODUCTS, Gpu
-
-MODEL = "Qwen/Qwen3-Coder-30B-A3B-Instruct"
-SPEED = 20
-
-
-class NoDriver:
-    def pull(self):
-        pass
-
-    def publish(self):
-        pass
-
-
-class NoRecord:
-    def write(self, second):
-        pass
 
 
 @pytest.fixture
 async def engine():
-    """An engine on one H100: its host, its address and a client for it."""
-    clock = BootClock(SPEED)
-    physics = ENGINES[MODEL, "h100", 1]
-    gpu = Gpu(PRODUCTS["h100"], "GPU-0", at_seconds=clock.now())
-    host = EngineHost("e", MODEL, Engine(physics, [gpu], at_seconds=clock.now()), Prefixes())
-    world = NodeWorld([gpu], [host], NoDriver(), clock, NoRecord(), tick_seconds=0.02 * SPEED)
-    runner = web.AppRunner(EngineServer(host, world).app(), handler_cancellation=True)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    moving = asyncio.create_task(world.run())
-    host.url = "http://{}:{}".format(*runner.addresses[0][:2])
-    try:
+    """An engine on one H100: its host, and its address in ``url``."""
+    async with served() as (host, url):
+        host.url = url
         yield host
-    finally:
-        moving.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await moving
-        await runner.cleanup()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """``wattline demo``: agents, gateway, node agents and simulated GPUs on this machine, three ways of running them."""
 
 import asyncio
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -79,6 +80,8 @@ def demo(
     Forty agent runs on simulated GPUs: at full clocks, under a uniform static limit, and under Wattline, the last
     two within 0.75 of the first one's peak. Every part is the real one, as a process of its own; nothing stays.
     """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     try:
         fleet = _fleet(folder)
         load = choose(

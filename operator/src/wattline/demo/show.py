@@ -1,6 +1,8 @@
 """The three passes one after the other, and the speed that the machine bears."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from wattline.api.powerdomain import Mode
 from wattline.demo.result import PassResult
@@ -31,26 +33,39 @@ class Shown:
     speed: float
 
 
-async def three_passes(setting: Setting, load: Load, view: View) -> Shown:
+class Playable(Protocol):
+    """A pass that can be played."""
+
+    async def play(self, watch: Callable[[Stage], None]) -> PassResult:
+        """Run the pass."""
+
+
+Staging = Callable[[Plan, Setting, Load], Playable]
+"""Makes a pass; ``Stage`` itself but in tests."""
+
+
+async def three_passes(setting: Setting, load: Load, view: View, staging: Staging = Stage) -> Shown:
     """Play the load at full clocks, then under uniform limits and under Wattline with three quarters of that peak."""
-    full, setting = await _at_bearable_speed(setting, load, view)
+    full, setting = await _at_bearable_speed(setting, load, view, staging)
     budget = BUDGET_OF_PEAK * full.peak_watts
     gpus = sum(len(endpoint.gpus) for pool in setting.fleet.pools for endpoint in pool.spec.endpoints)
     view.say(
         f"  peak {kilowatts(full.peak_watts)}, so the budget of the next two passes is {kilowatts(budget)}"
     )
     plans = (
-        Plan("uniform cap", "affinity", "off", budget_watts=budget, uniform_watts=budget / gpus),
+        Plan("uniform cap", "affinity", "off", budget_watts=budget, uniform_watts=budget / max(1, gpus)),
         Plan("wattline", "wattline", "on", mode=Mode.ENFORCE, budget_watts=budget),
     )
     results = [full]
     for plan in plans:
         view.say(f"{plan.name} …")
-        results.append(await Stage(plan, setting, load).play(view.show))
+        results.append(await staging(plan, setting, load).play(view.show))
     return Shown(tuple(results), budget, setting.speed)
 
 
-async def _at_bearable_speed(setting: Setting, load: Load, view: View) -> tuple[PassResult, Setting]:
+async def _at_bearable_speed(
+    setting: Setting, load: Load, view: View, staging: Staging
+) -> tuple[PassResult, Setting]:
     """Play the first pass, over again and slower where the world's loops come late."""
     while True:
         view.say(f"{FULL.name} …")
@@ -61,7 +76,7 @@ async def _at_bearable_speed(setting: Setting, load: Load, view: View) -> tuple[
                 raise TooFastError
 
         try:
-            return await Stage(FULL, setting, load).play(watch), setting
+            return await staging(FULL, setting, load).play(watch), setting
         except TooFastError:
             slower = max(_LEAST_SPEED, round(setting.speed * _SLOWER, 1))
             view.say(

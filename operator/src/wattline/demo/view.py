@@ -130,15 +130,16 @@ def _screen(stage: Stage) -> Group:
     over = budget is not None and second.watts > budget
     heading = Text(f"{stage.plan.name}  {stage.passed_seconds:.0f} s", style="bold")
     heading.append(f"   {summary(stage)}", style="none")
-    bar = ProgressBar(
-        total=top, completed=min(second.watts, top), width=60, complete_style="red" if over else "green"
+    history = [one.watts for one in result.seconds[-_HISTORY:]]
+    draw = Table.grid(padding=(0, 2))
+    draw.add_row(
+        ProgressBar(
+            total=top, completed=min(second.watts, top), width=40, complete_style="red" if over else "green"
+        ),
+        Text(_spark(history, top), style="cyan"),
+        Text(f"of {kilowatts(top)}", style="dim"),
     )
-    return Group(
-        heading,
-        bar,
-        Text(_spark([one.watts for one in result.seconds[-_HISTORY:]], top), style="cyan"),
-        _gpus(result, second),
-    )
+    return Group(heading, draw, _gpus(result, second))
 
 
 def _gpus(result: PassResult, second: FleetSecond) -> Table:
