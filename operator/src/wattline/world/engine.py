@@ -269,12 +269,10 @@ class Engine:
         self.preemptions += 1
 
     def _make_room(self) -> None:
-        """See to it that the decoding sequences can grow: by a block if there is one, by a token at any price."""
+        """See to it that the decoding sequences can grow: by some blocks if there are any, by a token at any price."""
         while (count := len(self._decoding)) > self._free_tokens():
-            grown = self._decoding.grown_tokens
-            if not self._kv.make_room(count * self._kv.block_tokens, grown) and not self._kv.make_room(
-                count, grown
-            ):
+            grown, block = self._decoding.grown_tokens, self._kv.block_tokens
+            if not any(self._kv.make_room(count * each, grown) for each in (8 * block, block, 1)):
                 self._preempt()
 
     def _free_tokens(self) -> float:

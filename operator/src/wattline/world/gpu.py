@@ -44,6 +44,8 @@ class Gpu:
         self.limit_watts = product.max_watts
         self.reasons = EventReason.IDLE
         self.clock_mhz = product.min_mhz
+        self.settling = False
+        """Whether a setting has not fully taken effect yet."""
         self.throttled_seconds = 0.0
         """Time spent with the clock lowered by heat."""
         self._power = PowerModel(product, shape)
@@ -61,28 +63,23 @@ class Gpu:
     def lock_clocks(self, min_mhz: int, max_mhz: int) -> None:
         """Hold the clock between two values; what the product cannot hold is clamped in silence, as the device does."""
         self.locked_mhz = (min_mhz, max_mhz)
-        self._draw = None
+        self._changed()
 
     def reset_clocks(self) -> None:
         """Let the clock go as high as it can."""
         self.locked_mhz = None
-        self._draw = None
+        self._changed()
 
     def set_limit(self, watts: float) -> None:
         """Set the power limit, within the product's range."""
         self.limit_watts = min(max(watts, self.product.min_watts), self.product.max_watts)
-        self._draw = None
+        self._changed()
 
     def set_inlet(self, celsius: float) -> None:
         """Change the temperature of the air that comes in."""
         self._thermal.inlet_celsius = celsius
 
     # Physics.
-
-    @property
-    def settling(self) -> bool:
-        """Whether a setting has not fully taken effect yet."""
-        return self._ceiling_mhz != self._ceiling_target() or self._limit_in_force != self.limit_watts
 
     def clock_for(self, load: Load) -> int:
         """Return the clock that ``load`` gets now, under lock, limit, heat and settling."""
@@ -106,7 +103,6 @@ class Gpu:
             if self.settling:
                 step = min(step, _SETTLE_STEP_SECONDS)
                 self._settle(step)
-                self._draw = None
             elif step > longest:
                 step = longest
                 longest = min(longest * 1.5, _LONGEST_STEP_SECONDS) if not load.busy else _STEP_SECONDS
@@ -151,6 +147,12 @@ class Gpu:
             return float(product.max_mhz)
         return float(min(max(self.locked_mhz[1], product.min_mhz), product.lock_ceiling_mhz))
 
+    def _changed(self) -> None:
+        self.settling = (
+            self._ceiling_mhz != self._ceiling_target() or self._limit_in_force != self.limit_watts
+        )
+        self._draw = None
+
     def _settle(self, step: float) -> None:
         product = self.product
         share = step / SETTLE_SECONDS
@@ -160,6 +162,7 @@ class Gpu:
         self._limit_in_force = _toward(
             self._limit_in_force, self.limit_watts, share * (product.max_watts - product.min_watts)
         )
+        self._changed()
 
     def _heat(self, step: float) -> None:
         product = self.product
