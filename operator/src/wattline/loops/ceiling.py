@@ -2,7 +2,7 @@
 
 A GPU that stands at its power limit most of the time has a clock that wanders as the driver likes. The clock the
 driver settled at there is the fastest that fits the watts, so it becomes the group's bound; nothing has to be
-predicted. The bound rises again when the draw at the next clock, by the steepest curve there is, would fit.
+predicted. The bound rises again as far as the draw, by the steepest curve there is, would fit.
 """
 
 from collections.abc import Sequence
@@ -16,17 +16,14 @@ MEMORY_SECONDS = 10.0
 MOSTLY_RATIO = 0.8
 """Ours: above this share of time at the limit the clock takes over."""
 
-RARELY_RATIO = 0.1
-"""Ours: below this share the bound may rise."""
+SEEN_RATIO = 0.5
+"""Ours: what is remembered when the bound was set, so that its effect is seen before it is set again."""
 
 STEEPNESS = 2.6
 """Exponent of watts over clock: the steepest part of the Perseus A100 forward sweep, its idle draw taken off."""
 
 FIT_RATIO = 0.97
 """Ours: the draw predicted at a faster clock must stay this far below the limit."""
-
-STEP_RATIO = 0.04
-"""Ours: the bound rises by a twenty-fifth at most in one step."""
 
 NEAR_LIMIT_RATIO = 0.9
 """Ours: the power-cap event counts only this near to the limit; alone it also means peak current (B200 note)."""
@@ -63,21 +60,15 @@ def step(
     if ratio > MOSTLY_RATIO and now:
         settled = min(mhz for mhz, _, bound in members if bound)
         top = next((mhz for mhz in clocks_mhz if mhz >= settled), clocks_mhz[-1])
-        return CeilingState(min(top, state.top_mhz or top), (MOSTLY_RATIO + RARELY_RATIO) / 2, at_seconds)
-    if state.top_mhz is not None and ratio < RARELY_RATIO:
-        higher = [
-            m
-            for m in clocks_mhz
-            if state.top_mhz < m <= max(state.top_mhz * (1 + STEP_RATIO), _next(clocks_mhz, state.top_mhz))
-        ]
-        draw = max(share for _, share, _ in members)
-        for mhz in reversed(higher):
-            if draw * (mhz / state.top_mhz) ** STEEPNESS <= FIT_RATIO:
-                return CeilingState(None if mhz == clocks_mhz[-1] else mhz, ratio, at_seconds)
-        if not higher:
-            return CeilingState(None, ratio, at_seconds)
-    return CeilingState(state.top_mhz, ratio, at_seconds)
+        return CeilingState(min(top, state.top_mhz or top), SEEN_RATIO, at_seconds)
+    if state.top_mhz is None or now:
+        return CeilingState(state.top_mhz, ratio, at_seconds)
+    draw = max(share for _, share, _ in members)
+    fits = [mhz for mhz in clocks_mhz if mhz > state.top_mhz and _draw(draw, state.top_mhz, mhz) <= FIT_RATIO]
+    top = max(fits, default=state.top_mhz)
+    return CeilingState(None if top >= clocks_mhz[-1] else top, ratio, at_seconds)
 
 
-def _next(clocks_mhz: tuple[int, ...], above_mhz: int) -> int:
-    return next((mhz for mhz in clocks_mhz if mhz > above_mhz), above_mhz)
+def _draw(share: float, from_mhz: int, to_mhz: int) -> float:
+    """Return the greatest share of the limit that another clock may take."""
+    return float(share * (to_mhz / from_mhz) ** STEEPNESS)
