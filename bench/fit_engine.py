@@ -1,6 +1,6 @@
 """Fit the six physical parameters of each model to ML.ENERGY's measurements; print them, and how well they hold.
 
-    python bench/fit_engine.py [.../mlenergy_leaderboard_v3_configurations.csv.gz]
+    python bench/fit_engine.py .../mlenergy_leaderboard_v3_configurations.csv.gz
 
 Fitted on every second batch size, judged on the others. Needs numpy and scipy. The numbers go into
 ``wattline/world/engines.py`` by hand.
@@ -8,7 +8,6 @@ Fitted on every second batch size, judged on the others. Needs numpy and scipy. 
 
 import csv
 import gzip
-import os
 import sys
 from dataclasses import replace
 from itertools import product
@@ -25,10 +24,6 @@ from wattline.world.physics import EnginePhysics, Fit
 from wattline.world.power import PowerModel
 from wattline.world.steady import steady
 
-FILE = (
-    Path(os.environ.get("WATTLINE_SHARED", "../shared"))
-    / "data/gpu/mlenergy_leaderboard_v3_configurations.csv.gz"
-)
 LOWER = [0.55, 0.03, 0.0005, 0.0, 50.0, 100.0]
 UPPER = [0.93, 0.8, 0.02, 0.001, 550.0, 700.0]
 START = [0.002, 0.00005, 280.0, 500.0]
@@ -49,8 +44,9 @@ def errors(physics: EnginePhysics, rows: list[dict[str, str]]) -> list[tuple[flo
 
 
 def main() -> None:
-    file = Path(sys.argv[1]) if len(sys.argv) > 1 else FILE
-    with gzip.open(file, "rt") as lines:
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    with gzip.open(Path(sys.argv[1]), "rt") as lines:
         table = list(csv.DictReader(lines))
     for measured in MEASURED:
         physics = ENGINES[measured.model, "h100", measured.gpus]

@@ -13,7 +13,7 @@ from wattline.world.steady import Service
 PROMPT_TOKENS: Mapping[str, int] = {
     "lm-arena-chat": 280,  # Llama-3.1-70B ×4, batch 1024: 412 k tokens for 898 sequences
     "gpqa": 250,  # [assumption] a question with four answers; no row is bound by memory
-    "sourcegraph-fim": 850,  # Qwen3-Coder-30B, batch 96 on one GPU and 768 on two: 790 and 890
+    "sourcegraph-fim": 850,  # Qwen3-Coder-30B, batch 96 on one GPU and 768 on two: 780 and 870
 }
 
 
