@@ -116,7 +116,8 @@ def share(domains: Sequence[DomainClaim], claims: Sequence[NodeClaim]) -> tuple[
     _fill(watts, ceilings, by_name, pots, bound_by)
 
     for name in free:
-        watts[name] = max(by_name[name].floor_watts, math.floor(watts[name] * 1000 + 1e-6) / 1000)
+        whole = math.floor(watts[name] * 1000 + 1e-6) / 1000
+        watts[name] = max(by_name[name].floor_watts, min(whole, ceilings[name]))
     return tuple(
         _grant(node.claim, watts[node.claim.name], bound_by.get(node.claim.name), too_small)
         for node in claims
