@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gzip
 import json
 
 import aiohttp
@@ -12,6 +13,7 @@ from aiohttp import web
 from tests.integration.gateway_backend import Backend
 
 from wattline.doors.clock import BootClock
+from wattline.gateway.identity import RULES
 from wattline.gateway.main import Place, drain, listener, serving
 from wattline.gateway.settings import Settings
 from wattline.policy.admit import Growth
@@ -65,14 +67,14 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def gateway_for(tmp_path, backends, *, ready=True, state=None, **changes):
+async def gateway_for(tmp_path, backends, *, ready=True, speed=1.0, **changes):
     folder = tmp_path / "fleet"
     folder.mkdir(exist_ok=True)
     (folder / "pool.yaml").write_text(yaml.safe_dump(manifest(backends)))
     clients = []
     with listener("127.0.0.1", 0) as sock:
         url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-        place = Place([folder], state or tmp_path / "state")
+        place = Place([folder], tmp_path / "state", speed)
         async with (
             aiohttp.ClientSession() as http,
             serving(place, Settings(**QUICK | changes), BootClock(), sock) as (gateway, _),
@@ -189,6 +191,17 @@ async def test_bad_requests_are_told_what_was_expected(tmp_path, engine, body, s
         assert set(error) == {"message", "type", "code", "param"}
 
 
+async def test_a_compressed_request_reaches_the_engine_plain(tmp_path, engine):
+    body = gzip.compress(json.dumps({"model": MODEL, "messages": HELLO}).encode())
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    async with (
+        gateway_for(tmp_path, [engine]) as served,
+        served.http.post(f"{served.url}/v1/chat/completions", data=body, headers=headers) as response,
+    ):
+        assert response.status == 200
+        assert "Content-Encoding" not in engine.requests[0][0]
+
+
 async def test_errors_of_the_engine_are_passed_on(tmp_path, engine):
     engine.status = 400
     async with gateway_for(tmp_path, [engine]) as served:
@@ -214,6 +227,28 @@ async def test_a_first_turn_without_memory_is_held_then_refused_and_comes_back_i
         async with served.http.post(f"{served.url}/finish_session?session_id=holder") as response:
             assert await response.json() == {"session_id": "holder", "finished": 1}
         assert (await held).choices
+
+
+async def test_a_client_that_heeds_retry_after_gets_in(tmp_path, engine):
+    engine.capacity_tokens = 1600
+    big = [{"role": "user", "content": "x" * 5600}]
+    async with gateway_for(tmp_path, [engine], speed=20, first_turn_wait_seconds=0.1) as served:
+        await served.ask("holder", big)
+        client = served.client(**{"x-session-id": "late"}).with_options(max_retries=3)
+        late = asyncio.create_task(client.chat.completions.create(model=MODEL, messages=big))
+        await served.until(lambda: served.gateway.counts.refusals["coder", "rejected-saturated"] == 1)
+        served.gateway.finish("holder")
+        assert (await late).choices
+        assert served.gateway.counts.requests["coder", "refused"] == 1
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.session)
+async def test_any_clients_session_header_names_the_session(tmp_path, engine, rule):
+    async with gateway_for(tmp_path, [engine]) as served:
+        client = served.client(**{rule.session.title(): "me"})
+        raw = await client.chat.completions.with_raw_response.create(model=MODEL, messages=HELLO)
+        assert raw.headers["x-wattline-session"] == "me"
+        assert (await served.run("me"))["turns"] == 1
 
 
 async def test_only_first_turns_are_refused(tmp_path, engine):
@@ -499,6 +534,11 @@ async def test_manifests_are_taken_while_running_and_wrong_ones_change_nothing(
         path.write_text(yaml.safe_dump(manifest([engine, second])))
         await served.until(lambda: "e1" in served.gateway.pools["coder"].replicas)
         await served.until(lambda: served.gateway.pools["coder"].replicas["e1"].usable)
+        path.write_text(yaml.safe_dump(manifest([second])))
+        await served.until(lambda: not served.gateway.pools["coder"].replicas["e0"].declared)
+        client = served.client(**{"x-session-id": "s1"})
+        raw = await client.chat.completions.with_raw_response.create(model=MODEL, messages=HELLO)
+        assert raw.headers["x-wattline-replica"] == "e1"
 
 
 async def test_metrics_name_units_and_reasons(tmp_path, engine):

@@ -47,6 +47,8 @@ class Replica:
     """One engine of the pool."""
 
     endpoint: Endpoint
+    declared: bool = True
+    """It stands in the manifest."""
     active: bool = True
     """It gets work."""
     rates: AgentRates = field(default_factory=AgentRates)
@@ -91,7 +93,7 @@ class Pool:
             replica.active = endpoint.name in active
             self._tell(endpoint.name)
         for name in set(self.replicas) - {endpoint.name for endpoint in declared.spec.endpoints}:
-            self.replicas[name].active = False
+            self.replicas[name].declared = self.replicas[name].active = False
             self._tell(name)
 
     async def seat(self, ask: Ask, wait_seconds: float) -> Answer | None:
@@ -164,7 +166,7 @@ class Pool:
                 waiting=self.desk.waiting(name),
             )
             for name, replica in self.replicas.items()
-            if node is None or replica.endpoint.node == node
+            if node in {None, replica.endpoint.node} and (replica.declared or self.desk.running(name))
         ]
 
     @property
@@ -174,7 +176,7 @@ class Pool:
 
     def urls(self) -> Mapping[str, str]:
         """Return where the engines listen."""
-        return {name: replica.endpoint.url for name, replica in self.replicas.items()}
+        return {name: replica.endpoint.url for name, replica in self.replicas.items() if replica.declared}
 
     def _tell(self, name: str) -> None:
         replica = self.replicas[name]

@@ -27,6 +27,10 @@ _HOP_BY_HOP = {
 }  # fmt: skip
 
 
+_OURS = _HOP_BY_HOP | {"content-encoding"}
+"""Of a request: its body was read, and so is no longer compressed."""
+
+
 class EngineFailedError(Exception):
     """The engine failed before a byte of its answer reached the client: the turn can be tried again."""
 
@@ -77,14 +81,14 @@ class Proxy:
         url = turn.pool.replicas[turn.replica].endpoint.url + request.path_qs
         limit = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
         turn.dispatched_seconds = turn.last_seconds = self._clock.now()
-        sending = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
+        sending = {name: value for name, value in request.headers.items() if name.lower() not in _OURS}
         try:
             async with self._upstream.post(
                 url, data=turn.prompt.body, headers=sending, timeout=limit
             ) as answer:
                 if others and answer.status in ELSEWHERE:
                     raise EngineFailedError(f"{url} answers {answer.status}")
-                if answer.status == 200 and turn.prompt.stream:
+                if answer.status == 200 and answer.content_type == "text/event-stream":
                     return await self._stream(turn, request, answer, headers, progress)
                 return await self._whole(turn, answer, headers, progress)
         except aiohttp.ClientConnectorError as error:
