@@ -66,17 +66,18 @@ class Node:
             return
         spec, generation = self.fetched
         if spec.release and not spec.enforce:
-            for uuid in self.limits.keys() - self.stuck:
+            for uuid in self.limits.keys() - self.stuck - self.contested:
                 self.limits[uuid] = MAX
         elif spec.enforce:
             free = spec.budget_watts - math.fsum(
-                bound(limit if uuid in self.stuck else MIN) for uuid, limit in self.limits.items()
+                bound(limit if uuid in self.stuck | self.contested else MIN)
+                for uuid, limit in self.limits.items()
             )
             shares = (
                 [split, 1 - split] if len(self.limits) == 2 else [1 / len(self.limits)] * len(self.limits)
             )
             for uuid, part in zip(self.limits, shares, strict=True):
-                if uuid not in self.stuck:
+                if uuid not in self.stuck | self.contested:
                     self.limits[uuid] = min(MAX, (bound(MIN) + max(0.0, free) * part) / 1.02)
         self.observed = (spec.epoch, generation)
 

@@ -9,7 +9,7 @@ import math
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from tests.unit.controller.small_fleet import Loop, bound, domain
+from tests.unit.controller.small_fleet import MAX, Loop, bound, domain
 
 from wattline.api.base import ConditionStatus
 from wattline.api.powerdomain import Mode
@@ -102,6 +102,26 @@ class PromiseOne(RuleBasedStateMachine):
     def it_takes_limits_again(self, node):
         self.loop.nodes[node].stuck.clear()
 
+    @rule(node=nodes)
+    def somebody_else_writes_a_gpu(self, node):
+        agent = self.loop.nodes[node]
+        agent.contested = {f"{node}-1"}
+        agent.limits[f"{node}-1"] = MAX
+        agent.publish()
+        self.unseen.add(node)
+
+    @rule(node=nodes)
+    def they_stop(self, node):
+        self.loop.nodes[node].contested.clear()
+        self.loop.nodes[node].publish()
+
+    @rule(node=nodes)
+    def a_gpu_appears(self, node):
+        agent = self.loop.nodes[node]
+        agent.limits.setdefault(f"{node}-2", MAX)
+        agent.publish()
+        self.unseen.add(node)
+
     # what users do
 
     @rule(name=st.sampled_from(("hall", *ROWS)), watts=st.floats(500, 5000))
@@ -131,11 +151,15 @@ class PromiseOne(RuleBasedStateMachine):
         for agent in self.loop.nodes.values():
             agent.answers = True
             agent.stuck.clear()
+            agent.contested.clear()
             agent.publish()
         self.loop.rounds(4)
         self.unseen.clear()
         for name in self.loop.domains:
-            least = self.beside(name) + sum(2 * bound(200) for _ in {*self.under(name), *self.leaving(name)})
+            least = self.beside(name) + sum(
+                len(self.loop.nodes[node].limits) * bound(200)
+                for node in {*self.under(name), *self.leaving(name)}
+            )
             if self.mode(name) is Mode.ENFORCE and least <= self.loop.domains[name].spec.budget.watts:
                 assert self.loop.enforced(name).status is ConditionStatus.TRUE, self.loop.enforced(name)
 

@@ -27,6 +27,9 @@ from wattline.model.state import Lease
 WATCH_SECONDS = 0.2
 """How often files are looked at, in world seconds."""
 
+Print = tuple[Path, int, int, int]
+"""A file with its time of change, size and number: another one when the file is."""
+
 Declared = TypeVar("Declared", PowerDomain, InferencePool)
 
 
@@ -45,13 +48,11 @@ class FilesCluster:
         self._epoch = epoch
         self._new_uid = new_uid
         self._fleet = Fleet()
+        self._declared: tuple[frozenset[Print], Fleet] | None = None
 
     async def snapshot(self) -> ClusterView:
         """Return everything there is, without the agents' readings, or raise `ClusterError`."""
-        try:
-            declared = load(self._manifests)
-        except ManifestError as error:
-            raise ClusterError(f"the manifests have problems:\n{error}") from error
+        declared = self._load()
         domains = {
             d.metadata.name: folder.read(status_path(self._state, d), PowerDomain) for d in declared.domains
         }
@@ -113,6 +114,18 @@ class FilesCluster:
             path, Lease(renewals=was.renewals + 1, holder=f"wattline-{os.getpid()}", epoch=self._epoch)
         )
 
+    def _load(self) -> Fleet:
+        """Return what is declared; files that did not change since are not read again."""
+        prints = frozenset(_print(path) for path in manifest_files(self._manifests))
+        if self._declared is not None and self._declared[0] == prints:
+            return self._declared[1]
+        try:
+            fleet = load(self._manifests)
+        except ManifestError as error:
+            raise ClusterError(f"the manifests have problems:\n{error}") from error
+        self._declared = prints, fleet
+        return fleet
+
     def _node(self, name: str) -> NodeView:
         files = node_files(self._state, name)
         if files.order is None:
@@ -149,7 +162,7 @@ async def watch(
         seen = now
 
 
-def _prints(manifests: Sequence[Path], state: Path) -> frozenset[tuple[Path, int, int, int]]:
+def _prints(manifests: Sequence[Path], state: Path) -> frozenset[Print]:
     agents = (state / PowerNode.plural).glob("*.status.yaml")
     return frozenset(_print(path) for path in _all([*manifest_files(manifests), *agents]))
 
@@ -158,7 +171,7 @@ def _all(paths: Iterable[Path]) -> Iterable[Path]:
     return (path for path in paths if path.exists())
 
 
-def _print(path: Path) -> tuple[Path, int, int, int]:
+def _print(path: Path) -> Print:
     try:
         stat = path.stat()
     except OSError:
