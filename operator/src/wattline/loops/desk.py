@@ -126,7 +126,8 @@ class Desk:
                 answers.append(answer)
         self.held_because = None
         for queue in (self._owed, self._first):
-            for turn, waiting in list(queue.items()):
+            while queue:
+                turn, waiting = next(iter(queue.items()))
                 answer = self._start(waiting, at_seconds)
                 if answer is None:
                     return answers  # a first turn is small: it would take the room that an owed one waits for
@@ -179,13 +180,14 @@ class Desk:
         """Place a turn of a session that is inside; one whose replica went away queues among the owed."""
         ask = waiting.ask
         seat = self._seats[ask.session]
-        seen = self._seen(ask)
-        decision = route.decide(
-            self.spec.route, self._route_state, route.Ask(seat.home, seat.turns_at_home), seen
-        )
+        routing = route.Ask(seat.home, seat.turns_at_home)
+        home = self._look(ask, seat.home)
+        seen = [home] if route.stays(self.spec.route, routing, home) else self._seen(ask)
+        decision = route.decide(self.spec.route, self._route_state, routing, seen)
         replica, why = decision.replica, admit.Why.ROOM if self.spec.admission else admit.Why.OFF
         if self.spec.admission and replica != seat.home:
-            verdict = self._verdict(ask, replica, at_seconds, returning=True)
+            chosen = next((each for each in seen if each.name == replica), None)
+            verdict = self._verdict(chosen, at_seconds, returning=True)
             if not verdict.admitted and decision.why is route.Why.REASSIGNED:
                 replica = seat.home
         elif replica is None:
@@ -213,7 +215,7 @@ class Desk:
             self._make_room(ask, seat, at_seconds)
         hopeless = True
         last: tuple[route.Why, admit.Why] = (route.Why.NONE_USABLE, admit.Why.CAPACITY_UNKNOWN)
-        for decision in self._candidates(ask, seat):
+        for decision, seen in self._candidates(ask, seat):
             if decision.replica is None:
                 hopeless = False
                 break
@@ -222,7 +224,7 @@ class Desk:
             elif ask.adopted:
                 verdict = admit.AdmitDecision(admitted=True, why=admit.Why.ADOPTED)
             else:
-                verdict = self._verdict(ask, decision.replica, at_seconds, returning=returning)
+                verdict = self._verdict(seen, at_seconds, returning=returning)
             if verdict.admitted:
                 self._route_state = decision.state
                 return self._seated(
@@ -233,49 +235,52 @@ class Desk:
         self.held_because = self.held_because or last[1]
         return Answer(ask.turn, None, *last) if hopeless else None
 
-    def _candidates(self, ask: Ask, seat: Seat | None) -> Iterator[route.RouteDecision]:
+    def _candidates(
+        self, ask: Ask, seat: Seat | None
+    ) -> Iterator[tuple[route.RouteDecision, route.ReplicaSeen | None]]:
         """Yield the replica the routing policy chooses, then the others, emptiest first."""
         seen = self._seen(ask)
         home = None if seat is None else seat.home
         best = route.decide(self.spec.route, self._route_state, route.Ask(home), seen)
-        yield best
+        yield best, next((each for each in seen if each.name == best.replica), None)
         if self.spec.route.mode is route.Mode.ROUND_ROBIN:
             return
         for other in sorted(seen, key=lambda replica: replica.share):
             if other.usable and other.name != best.replica:
-                yield route.RouteDecision(best.state, other.name, route.Why.EMPTIEST)
+                yield route.RouteDecision(best.state, other.name, route.Why.EMPTIEST), other
 
     def _verdict(
-        self, ask: Ask, replica: str | None, at_seconds: float, *, returning: bool
+        self, seen: route.ReplicaSeen | None, at_seconds: float, *, returning: bool
     ) -> admit.AdmitDecision:
-        if replica is None:
+        if seen is None:
             return admit.AdmitDecision(admitted=False, why=admit.Why.CAPACITY_UNKNOWN)
-        seen = self._replicas[replica]
         return admit.decide(
             self.spec.admit,
             self.growth,
-            seen.state,
+            self._replicas[seen.name].state,
             admit.AdmitSeen(
                 at_seconds,
-                self.ledger.resident_tokens(replica),
+                seen.resident_tokens,
                 seen.capacity_tokens if seen.usable else None,
-                self.ledger.session_count(replica),
-                self.ledger.added_tokens(ask.session, replica, ask.context, ask.tokens),
+                self.ledger.session_count(seen.name),
+                seen.added_tokens,
                 returning,
             ),
         )
 
     def _seen(self, ask: Ask) -> list[route.ReplicaSeen]:
-        return [
-            route.ReplicaSeen(
-                name,
-                seen.usable,
-                self.ledger.resident_tokens(name),
-                seen.capacity_tokens,
-                self.ledger.added_tokens(ask.session, name, ask.context, ask.tokens),
-            )
-            for name, seen in self._replicas.items()
-        ]
+        return [self._look(ask, name) for name in self._replicas]
+
+    def _look(self, ask: Ask, name: str) -> route.ReplicaSeen:
+        """Return a replica as it stands for a turn."""
+        known = self._replicas[name]
+        return route.ReplicaSeen(
+            name,
+            known.usable,
+            self.ledger.resident_tokens(name),
+            known.capacity_tokens,
+            self.ledger.added_tokens(ask.session, name, ask.context, ask.tokens),
+        )
 
     def _seated(self, ask: Ask, replica: str, answer: Answer) -> Answer:
         seat = self._seats.get(ask.session)
@@ -309,7 +314,7 @@ class Desk:
             key=lambda each: each[:2],
         )
         for _, _, session in idle:
-            if self._verdict(ask, home, at_seconds, returning=True).admitted:
+            if self._verdict(self._look(ask, home), at_seconds, returning=True).admitted:
                 return
             self._put_back(session, self._seats[session])
 
@@ -318,18 +323,17 @@ class Desk:
 
         The oldest go on and end; were everybody put back in turn, everybody would be computed again in turn.
         """
+        capacity, count = self._replicas[replica].capacity_tokens, self.ledger.session_count(replica)
+        resident = self.ledger.resident_tokens(replica)
+        if not admit.goes_back(self.spec.admit, resident, capacity, count):
+            return False
         since = self._seats[session].order
         younger = sum(
             self.ledger.tokens_of(other)
             for other in self.ledger.sessions(replica)
             if self._seats[other].order > since
         )
-        return admit.goes_back(
-            self.spec.admit,
-            self.ledger.resident_tokens(replica) - younger,
-            self._replicas[replica].capacity_tokens,
-            self.ledger.session_count(replica),
-        )
+        return admit.goes_back(self.spec.admit, resident - younger, capacity, count)
 
     def _put_back(self, session: Hashable, seat: Seat) -> None:
         self.ledger.release(session)

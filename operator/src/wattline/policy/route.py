@@ -126,18 +126,25 @@ def _fresh(spec: RouteSpec, usable: Sequence[ReplicaSeen]) -> tuple[ReplicaSeen,
     return min(usable, key=lambda replica: replica.share), Why.EMPTIEST
 
 
+def stays(spec: RouteSpec, ask: Ask, home: ReplicaSeen) -> bool:
+    """Return whether a session stays at home whatever the other replicas look like."""
+    rule = spec.routing
+    if not home.usable or spec.mode is Mode.ROUND_ROBIN:
+        return False
+    if spec.mode is Mode.AFFINITY or ask.turns_at_home < rule.reassign_after_turns:
+        return True
+    return home.share < max(rule.consolidate_below, spec.memory.protect_above)
+
+
 def _better(
     spec: RouteSpec, ask: Ask, home: ReplicaSeen, usable: Sequence[ReplicaSeen]
 ) -> ReplicaSeen | None:
     """Return where a session had better move, if the rule asks for it."""
-    rule = spec.routing
-    if spec.mode is not Mode.WATTLINE or ask.turns_at_home < rule.reassign_after_turns:
-        return None
     emptiest = min(usable, key=lambda replica: replica.share)
-    tight = max(rule.consolidate_below, spec.memory.protect_above)
-    if emptiest is home or home.share < tight:
+    if emptiest is home or stays(spec, ask, home):
         return None
-    if home.share < rule.reassign_ratio * emptiest.share or not emptiest.room(spec.memory.admit_below):
+    ratio = spec.routing.reassign_ratio
+    if home.share < ratio * emptiest.share or not emptiest.room(spec.memory.admit_below):
         return None
     after = emptiest.resident_tokens + emptiest.added_tokens
     return emptiest if after <= home.resident_tokens else None
