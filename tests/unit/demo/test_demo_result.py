@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from wattline.demo import html, table
-from wattline.demo.result import FleetSecond, PassResult, Resident, merged, recomputed
+from wattline.demo.result import FleetSecond, PassResult, Resident, agent_rates, merged, recomputed
 from wattline.demo.show import Shown
 from wattline.fake.agents import RunOutcome, TurnOutcome
 from wattline.fake.record import EngineSecond, GpuSecond, RecordReader, RecordWriter, Second
@@ -140,3 +140,25 @@ def test_a_record_is_read_as_it_is_written_and_a_torn_line_waits(tmp_path):
         assert list(reader.news()) == [second(1, 100.0)]
         assert list(reader.news()) == []
     writer.close()
+
+
+@pytest.mark.parametrize(
+    ("turns", "rates"),
+    [
+        pytest.param([TurnOutcome(0, 2, 10, 1, 0, 100)], [10.0], id="prefill counts"),
+        pytest.param(
+            [TurnOutcome(0, 0, 5, 1, 0, 100), TurnOutcome(25, 25, 30, 1, 0, 50)], [15.0], id="tools do not"
+        ),
+        pytest.param(
+            [TurnOutcome(20, 20, 40, 1, 0, 200)], [10.0, 10.0], id="a turn in two windows counts in both"
+        ),
+        pytest.param(
+            [TurnOutcome(0, 40, 60, 1, 0, 60)], [0.0, 2.0], id="a window of waiting is one without tokens"
+        ),
+    ],
+)
+def test_agent_rates_are_tokens_over_open_seconds_a_window(turns, rates):
+    seen = outcome("r")
+    seen.turns = turns
+
+    assert agent_rates([seen])[: len(rates)] == rates

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from html import escape
 
 from wattline.demo import plots, table
-from wattline.demo.result import PassResult
+from wattline.demo.result import PassResult, agent_rates
 from wattline.demo.show import Shown
+from wattline.sim.rates import quantile
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 76rem; margin: 2rem auto; padding: 0 1rem; }
@@ -33,6 +34,8 @@ this is not a hardware result.</p>
 {_table(rows)}
 <h2>Over time</h2>
 {plots.figure(shown.results, shown.budget_watts)}
+<h2>What the agents felt</h2>
+{_agents(shown.results)}
 <h2>What was measured, and how</h2>
 <ul>
 <li>Watts, joules, clocks and temperatures are the simulated world's own record, second by second, not what Wattline
@@ -43,6 +46,8 @@ static power limit, as <code>nvidia-smi -pl</code> would.</li>
 <li>Resident is the KV memory that the sessions need to keep, tool gaps included, over the memory there is; above
 100 % contexts are evicted and computed again. Recomputed is the share of all computed prompt tokens that had been
 computed before.</li>
+<li>An agent's rate is its output tokens over the seconds since its request arrived, in windows of 30 s: prefill
+counts, and so does waiting for a start; tools do not.</li>
 {_checks(shown)}
 </ul>
 {_failures(shown.results)}
@@ -56,6 +61,29 @@ def _table(rows: Sequence[table.Row]) -> str:
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row.cells()) + "</tr>" for row in rows
     )
     return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def _agents(results: Sequence[PassResult]) -> str:
+    """Return the table of what the agents felt."""
+    lines = []
+    for result in results:
+        rates, seconds = agent_rates(result.outcomes), result.run_seconds
+        cells = (
+            escape(result.name),
+            _figure(quantile(seconds, 0.5), "s"),
+            _figure(quantile(seconds, 0.95), "s"),
+            _figure(quantile(rates, 0.5), "tok/s"),
+            _figure(quantile(rates, 0.05), "tok/s"),
+            str(sum(outcome.refusals for outcome in result.outcomes)),
+        )
+        lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+    names = ("", "run, median", "run, P95", "agent rate, median", "agent rate, P5", "refused starts")
+    head = "".join(f"<th>{name}</th>" for name in names)
+    return f"<table><tr>{head}</tr>{''.join(lines)}</table>"
+
+
+def _figure(value: float | None, unit: str) -> str:
+    return "-" if value is None else f"{value:.0f} {unit}"
 
 
 def _checks(shown: Shown) -> str:

@@ -8,6 +8,7 @@ from wattline.fake.agents import RunOutcome
 from wattline.fake.record import EngineSecond, GpuSecond, Second
 from wattline.model.prefixtree import PrefixTree
 from wattline.model.runs import Run
+from wattline.sim.rates import WINDOW_SECONDS, quantile
 from wattline.sim.recording import Shared
 
 
@@ -111,6 +112,15 @@ class PassResult:
         late = sorted(second.late_seconds for second in self.seconds)
         return late[int(0.95 * (len(late) - 1))] if late else 0.0
 
+    @property
+    def run_seconds(self) -> list[float]:
+        """From arrival to end, of the runs done."""
+        return [
+            outcome.finished_seconds - outcome.arrived_seconds
+            for outcome in self.outcomes
+            if outcome.finished_seconds is not None
+        ]
+
     def over_budget_seconds(self, budget_watts: float) -> int:
         """Return the seconds in which the fleet drew more than the budget."""
         return sum(second.watts > budget_watts for second in self.seconds)
@@ -123,6 +133,31 @@ class PassResult:
             for gpu, engine in zip(second.gpus, second.engines, strict=False)
             if engine.running
         )
+
+
+def agent_rates(outcomes: Sequence[RunOutcome]) -> list[float]:
+    """Return the rate of every session in every window of 30 s in which it had a turn open.
+
+    Output tokens over the seconds since the request arrived: prefill and holding count, tools do not. The tokens
+    of a turn are spread evenly between its first and its last.
+    """
+    rates = []
+    for outcome in outcomes:
+        windows: dict[int, tuple[float, float]] = {}
+        for turn in outcome.turns:
+            first, last = turn.first_token_seconds, turn.ended_seconds
+            for window in range(
+                int(turn.requested_seconds // WINDOW_SECONDS), int(last // WINDOW_SECONDS) + 1
+            ):
+                start, end = window * WINDOW_SECONDS, (window + 1) * WINDOW_SECONDS
+                tokens, seconds = windows.get(window, (0.0, 0.0))
+                share = max(0.0, min(last, end) - max(first, start)) / (last - first) if last > first else 1.0
+                windows[window] = (
+                    tokens + turn.output_tokens * share,
+                    seconds + min(last, end) - max(turn.requested_seconds, start),
+                )
+        rates += [tokens / seconds for tokens, seconds in windows.values() if seconds > 0]
+    return rates
 
 
 def recomputed(outcomes: Sequence[RunOutcome], runs: Mapping[str, Run]) -> tuple[int, int]:

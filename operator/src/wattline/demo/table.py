@@ -44,7 +44,19 @@ class Row:
         )
 
 
-HEADINGS = ("", "peak", "mean", "budget", "clock", "GPU max", "resident", "runs", "joules/run", "")
+HEADINGS = (
+    "",
+    "peak",
+    "mean",
+    "budget",
+    "clock",
+    "GPU max",
+    "resident",
+    "runs",
+    "joules/run",
+    "agents P5",
+    "",
+)
 
 
 def measured(result: PassResult, budget_watts: float) -> Row:
