@@ -1,12 +1,17 @@
 """What a replica's own counters teach about it: how long its work takes and what it draws, over the clock."""
 
+import math
 from dataclasses import dataclass, replace
 
 from wattline.model.fit import Fit, learn, prior
 from wattline.model.residuals import NONE_SEEN, Residuals
 
-MEMORY_WINDOWS = 300
-"""Observations of about ten seconds that are remembered: the better part of an hour of work."""
+MEMORY_WINDOWS = 2000
+"""Observations of six busy seconds that are remembered: some hours of work, so that what was learnt of other clocks
+outlives a time at one."""
+
+UNSEEN_RATIO = 0.1
+"""Ours: a clock never tried may draw this much less than the formula says."""
 
 _STEPS = 100.0
 _PREFILL = 10_000.0
@@ -47,7 +52,8 @@ class Pace:
     hardly matters, and below some clock it does."""
     time_errors: Residuals = NONE_SEEN
     power: Fit | None = None
-    """Watts while busy: constant, GHz, GHz³, per 32 agents; then per 10,000 prompt tokens a second, and GHz²."""
+    """Watts while busy: constant, GHz, GHz³, log(agents) × GHz; then per 10,000 prompt tokens a second, and GHz²."""
+    power_errors: Residuals = NONE_SEEN
     idle_watts: float | None = None
     most_watts: float = 0.0
 
@@ -75,13 +81,12 @@ class Pace:
         if self.power is None:
             return self.most_watts
         features = _power_features(clock_mhz / _GHZ, max(running, 1.0), prefill_per_second)
-        return max(self.power.predict(features), self.idle_watts or 0.0)
+        watts = self.power.predict(features) * (1.0 + self.power_errors.at(clock_mhz))
+        return max(watts, self.idle_watts or 0.0)
 
-    def unsure_watts(self, clock_mhz: float, running: float) -> float:
-        """Return how far off ``busy_watts`` may be."""
-        if self.power is None:
-            return self.most_watts
-        return self.power.deviation(_power_features(clock_mhz / _GHZ, max(running, 1.0), 0.0))
+    def unsure_ratio(self, clock_mhz: float) -> float:
+        """Return how far off ``busy_watts`` may be: the formula is trusted only where it was tried."""
+        return UNSEEN_RATIO * self.power_errors.doubt(clock_mhz)
 
     def marginal_watts(self, clock_mhz: float, work: Work) -> float:
         """Return how much above idle the replica draws on average if the work that comes stays as it is.
@@ -103,7 +108,7 @@ class Pace:
             busy = max(1.0 - pause * longer ** -min(work.alone_ratio / pause, 20.0), 1e-3)
             running = max(1.0, work.running * longer / busy)
         watts = self.busy_watts(clock_mhz, running, work.prefill_per_second / busy)
-        return busy * max(1.0, watts - self.unsure_watts(clock_mhz, running) - idle)
+        return busy * max(1.0, watts * (1.0 - self.unsure_ratio(clock_mhz)) - idle)
 
 
 NEW = Pace(prior((1.0, 0.5, 0.3, 0.2, 0.2, 1.2), (1.5, 1.0, 2.0, 0.5, 1.0, 2.0)))
@@ -125,21 +130,20 @@ def watched(pace: Pace, work: Work) -> Pace:
         prefill / ghz,
     )
     most = max(pace.most_watts, work.watts)
-    expected = pace.time.predict(features)
-    error = min(1.0, max(-0.5, 1.0 / max(expected, 0.1) - 1.0))
+    ghz_power = _power_features(ghz, work.running, work.prefill_per_second)
+    power = pace.power or _power_prior(work.watts, ghz)
     return replace(
         pace,
-        time_errors=pace.time_errors.after(work.clock_mhz, error),
         time=learn(pace.time, features, 1.0, noise=0.15, memory=MEMORY_WINDOWS),
-        power=learn(
-            pace.power or _power_prior(work.watts, ghz),
-            _power_features(ghz, work.running, work.prefill_per_second),
-            work.watts,
-            noise=0.05 * most,
-            memory=MEMORY_WINDOWS,
-        ),
+        time_errors=pace.time_errors.after(work.clock_mhz, _relative(1.0, pace.time.predict(features))),
+        power=learn(power, ghz_power, work.watts, noise=0.05 * most, memory=MEMORY_WINDOWS),
+        power_errors=pace.power_errors.after(work.clock_mhz, _relative(work.watts, power.predict(ghz_power))),
         most_watts=most,
     )
+
+
+def _relative(seen: float, expected: float) -> float:
+    return min(0.5, max(-0.5, seen / max(expected, 0.1 * seen) - 1.0))
 
 
 def rested(pace: Pace, watts: float) -> Pace:
@@ -150,12 +154,12 @@ def rested(pace: Pace, watts: float) -> Pace:
 
 def _power_features(ghz: float, running: float, prefill_per_second: float) -> tuple[float, ...]:
     prefill = prefill_per_second / _PREFILL
-    return (1.0, ghz, ghz**3, running / _AGENTS, prefill, prefill * ghz**2)
+    return (1.0, ghz, ghz**3, math.log(max(running, 1.0)) * ghz, prefill, prefill * ghz**2)
 
 
 def _power_prior(watts: float, ghz: float) -> Fit:
     """Return what is assumed before a second clock was seen: of the first reading half follows the clock."""
     return prior(
         (0.5 * watts, 0.3 * watts / ghz, 0.2 * watts / ghz**3, 0.0, 0.0, 0.0),
-        (0.3 * watts, 0.2 * watts / ghz, 0.1 * watts / ghz**3, 0.3 * watts, watts, watts / ghz**2),
+        (0.3 * watts, 0.2 * watts / ghz, 0.1 * watts / ghz**3, 0.1 * watts / ghz, watts, watts / ghz**2),
     )

@@ -29,6 +29,15 @@ class Residuals:
                 total += near * seen * error
         return total / weight
 
+    def doubt(self, clock_mhz: float) -> float:
+        """Return 1 where nothing was seen near a clock, towards 0 where much was."""
+        weight = sum(
+            seen * (1.0 - abs(cell - clock_mhz) / REACH_MHZ)
+            for cell, seen, _ in self.cells
+            if abs(cell - clock_mhz) < REACH_MHZ
+        )
+        return DOUBT / (DOUBT + weight)
+
     def after(self, clock_mhz: float, error: float) -> "Residuals":
         """Return what is known after one more observation."""
         key = round(clock_mhz / CELL_MHZ) * CELL_MHZ

@@ -34,8 +34,8 @@ SETTLE_SECONDS = 2.0
 """After a move nothing is learned for this long: clocks settle in up to 1 s, power is averaged over 1 s."""
 MARGIN_RATIO = 1.05
 """The predicted rate is to stand this far above the objective."""
-TRIM_QUANTILE = 0.10
-"""The slowest agent is to be slower than predicted in at most this share of the time."""
+TRIM_STEP = 0.004
+"""How fast the slowest agent's share of the model's rate is learnt, per second; slow, as its sensor is."""
 KEEN_RATIO = 0.92
 """Ours: as fast as it helps is the slowest clock that gives agents this share of their rate at full speed."""
 ALIKE_RATIO = 1.02
@@ -193,21 +193,20 @@ def _wanted(
     def rate(level: int) -> float:
         return pace.agent_tokens_per_second(level, work) * trim
 
-    needed = _slowest_above(levels, rate, objective * MARGIN_RATIO)
+    keen = _slowest_above(levels, rate, KEEN_RATIO * rate(top))
+    needed = min(_slowest_above(levels, rate, objective * MARGIN_RATIO), keen)
     planned = state.cheapest_mhz
     cheapest = max(next((level for level in levels if level >= planned), top), needed)
     if seen.waiting > 0:
-        keen = _slowest_above(levels, rate, KEEN_RATIO * rate(top))
-        return max(keen, needed), keen, Why.AGENTS_HELD, f"{seen.waiting} turns wait for memory"
+        return keen, keen, Why.AGENTS_HELD, f"{seen.waiting} turns wait for memory"
     if resident > memory.protect_above:
-        keen = _slowest_above(levels, rate, KEEN_RATIO * rate(top))
         span = max(memory.admit_below - memory.protect_above, 1e-6)
         share = min(1.0, (resident - memory.protect_above) / span)
         slow = rate(cheapest)
         clock = _slowest_above(levels, rate, slow + share * (rate(keen) - slow))
         return (
             max(clock, cheapest),
-            max(keen, needed),
+            keen,
             Why.MEMORY,
             f"agents hold {resident:.0%} of the memory, above {memory.protect_above:.0%}",
         )
@@ -366,8 +365,17 @@ def _trimmed(state: ClockState, work: Work, seen: ClockSeen, seconds: float) -> 
     if slowest is None or seen.waiting > 0:
         return modelled, state.trim
     below = slowest < state.trim * modelled
-    step = 0.02 * seconds * (TRIM_QUANTILE - below)
+    step = TRIM_STEP * seconds * (_allowed_below(state) - below)
     return modelled, min(1.2, max(0.2, state.trim * math.exp(step)))
+
+
+def _allowed_below(state: ClockState) -> float:
+    """Return the share of time in which the slowest agent may be below, if one window in twenty may.
+
+    The sensor is the slowest of the few agents of the last half minute: with more of them, one is below oftener.
+    """
+    agents = 1.0 if state.usual is None else state.usual.running / max(state.usual.busy_ratio, 1e-3)
+    return min(0.4, 1.0 - 0.95 ** max(1.0, agents))
 
 
 def _ratio(seen: ClockSeen) -> float:
