@@ -330,6 +330,23 @@ def test_every_root_domain_has_its_lease_renewed():
     assert loop.settle().leases == ("hall", "other")
 
 
+@pytest.mark.parametrize(
+    "nodes", [pytest.param(ROW, id="of the row"), pytest.param(("n1",), id="that leaves the row")]
+)
+def test_a_node_whose_driver_is_gone_is_taken_over_and_keeps_its_order(nodes):
+    loop = settled(domain(watts=1500, nodes=ROW))
+    loop.nodes["n2"].limits = {}
+    loop.nodes["n2"].publish()
+    loop.change("row", nodes=nodes)
+    loop.epoch = 2
+
+    loop.settle()
+
+    assert (loop.budget("n2"), loop.store["n2"][0].epoch) == (pytest.approx(750), 2)
+    assert loop.enforced().reason == "WaitingForAgents"
+    assert loop.statuses["row"].may_draw_watts is None
+
+
 def test_a_node_without_devices_is_not_ordered_anything():
     loop = Loop(domain(nodes=ROW))
     loop.nodes = {"n1": Node("n1")}

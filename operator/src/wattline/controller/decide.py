@@ -68,6 +68,9 @@ def decide(view: ClusterView, at: str) -> Decisions:
     for node in held.released:
         assert node.spec is not None
         sent[node.name] = _release(node.spec, view)
+    for node in held.unknown:
+        assert node.spec is not None
+        sent[node.name] = node.spec.model_copy(update={"epoch": view.epoch})
     would = orders.would_get(held)
     for node in held.observed:
         sent[node.name] = _observe(node, view, held, would[node.name].watts)
@@ -92,25 +95,23 @@ def _held(view: ClusterView) -> orders.Held:
     for node in view.nodes.values():
         if node.name in declared.hangs_on or node.spec is None:
             continue
-        if node.spec.enforce and node.spec.domain in enforced and node.status is not None:
+        if node.spec.enforce and node.spec.domain in enforced:
             leaving.append((node.name, node.spec.domain))
         else:
             released.append(node)
     whole = tree(view.fleet, leaving)
     gone = {name for name, _ in leaving}
-    known = [
-        n
-        for n in view.nodes.values()
-        if n.name in declared.hangs_on and n.status is not None and n.status.gpus
-    ]
-    away = tuple(node for node in view.nodes.values() if node.name in gone)
+    under = [node for node in view.nodes.values() if node.name in whole.hangs_on]
+    known = [node for node in under if node.status is not None and node.status.gpus]
+    names = {node.name for node in known}
     return orders.Held(
         tree=whole,
-        claims={node.name: tuple(claims.node_claims(view.fleet, node)) for node in (*known, *away)},
-        enforced=tuple(node for node in known if whole.enforced(node.name)),
-        leaving=away,
+        claims={node.name: tuple(claims.node_claims(view.fleet, node)) for node in known},
+        enforced=tuple(node for node in known if node.name not in gone and whole.enforced(node.name)),
+        leaving=tuple(node for node in known if node.name in gone),
         observed=tuple(node for node in known if not whole.enforced(node.name)),
         released=tuple(released),
+        unknown=tuple(node for node in under if node.name not in names and node.spec is not None),
     )
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wattline.api.powernode import LeaseRef, PowerNodeSpec
 from wattline.controller import claims as claiming
@@ -42,6 +42,8 @@ class Held:
     """Opted in, only reported on, devices known."""
     released: tuple[NodeView, ...]
     """Held or had by us, and nothing has to pay for them."""
+    unknown: tuple[NodeView, ...]
+    """Ordered, but their devices are not known now; their orders stand."""
 
 
 def targets(held: Held) -> dict[str, Grant]:
@@ -165,19 +167,7 @@ def _shared(
             claims = held.claims[node.name]
         for claim in claims:
             asked = claim.floor_watts if resting else claim.demand_watts
-            sub.append(
-                NodeClaim(
-                    domain,
-                    Claim(
-                        claim.name,
-                        claim.floor_watts,
-                        claim.ceiling_watts,
-                        asked,
-                        claim.power_class,
-                        claim.weight,
-                    ),
-                )
-            )
+            sub.append(NodeClaim(domain, replace(claim, demand_watts=asked)))
         parts[node.name] = [claim.name for claim in claims]
     grants = {grant.name: grant for grant in share(held.tree.claims(observed_too=observed_too), sub)}
     return {node: claiming.together(node, [grants[part] for part in names]) for node, names in parts.items()}
