@@ -8,7 +8,7 @@ from wattline.fake.agents import RunOutcome
 from wattline.fake.record import EngineSecond, GpuSecond, Second
 from wattline.model.prefixtree import PrefixTree
 from wattline.model.runs import Run
-from wattline.sim.rates import WINDOW_SECONDS, quantile
+from wattline.sim.rates import WINDOW_SECONDS
 from wattline.sim.recording import Shared
 
 

@@ -54,7 +54,6 @@ HEADINGS = (
     "resident",
     "runs",
     "joules/run",
-    "agents P5",
     "",
 )
 
