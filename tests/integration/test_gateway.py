@@ -213,7 +213,7 @@ async def test_errors_of_the_engine_are_passed_on(tmp_path, engine):
 async def test_a_first_turn_without_memory_is_held_then_refused_and_comes_back_in_time(tmp_path, engine):
     engine.capacity_tokens = 1600
     big = [{"role": "user", "content": "x" * 5600}]
-    async with gateway_for(tmp_path, [engine], adopting_seconds=0) as served:
+    async with gateway_for(tmp_path, [engine], adopting_seconds=0, first_turn_wait_seconds=1.0) as served:
         await served.ask("holder", big)
         with pytest.raises(openai.RateLimitError, match="no memory for new agents") as refused:
             await served.ask("late", big)
@@ -394,6 +394,46 @@ async def test_an_engine_that_dies_in_the_middle_ends_the_stream_with_an_error(t
 
         engine.die_after_tokens = None
         assert (await served.ask("s1")).choices
+
+
+async def test_nothing_accepted_is_lost_while_engines_come_and_go(tmp_path, engine, second):
+    """Twenty agents of four turns each, not streamed; one engine is killed and started again under them."""
+    for backend in (engine, second):
+        backend.step_seconds, backend.capacity_tokens = 0.004, 30_000
+    async with gateway_for(
+        tmp_path, [engine, second], first_turn_wait_seconds=60, turn_wait_seconds=60
+    ) as served:
+        client, answered = served.client(), []
+
+        async def agent(number):
+            said = [{"role": "user", "content": f"{number} " * 1000}]
+            for turn in range(4):
+                headers = {"x-session-id": f"agent-{number}"}
+                answer = await client.chat.completions.create(
+                    model=MODEL, messages=said, extra_headers=headers, max_tokens=5
+                )
+                answered.append((number, turn))
+                said += [{"role": "assistant", "content": answer.choices[0].message.content}]
+                said += [{"role": "user", "content": "and then? " * 50}]
+                await asyncio.sleep(0.005)
+            served.gateway.finish(f"agent-{number}")
+
+        agents = [asyncio.create_task(agent(number)) for number in range(20)]
+        await served.until(lambda: len(answered) > 15)
+        await engine.stop()
+        await served.until(lambda: len(answered) > 40, 20)
+        again = await Backend("e0").start(engine.port)
+        await asyncio.gather(*agents)
+        await again.stop()
+
+        assert sorted(answered) == [(number, turn) for number in range(20) for turn in range(4)]
+        pool = served.gateway.pools["coder"]
+        assert {(load.resident_tokens, load.running, load.waiting) for load in pool.loads(None)} == {
+            (0, 0, 0)
+        }
+        assert [replica.sequences for replica in pool.replicas.values()] == [0, 0]
+        assert served.gateway.counts.retries["coder"] >= 1
+        assert len(served.gateway.sessions) == 0
 
 
 async def test_no_engine_at_all_is_503_with_its_reason(tmp_path):
