@@ -59,8 +59,10 @@ class Heard:
             resident_tokens=sum(shard.resident_tokens for shard in shards) if known else None,
             capacity_tokens=min(capacities, default=None),
             slowest_agent_tokens_per_second=min(slowest, default=None) if known else None,
-            running=engine.running if engine is not None else sum(shard.running for shard in shards),
-            waiting=sum(shard.waiting for shard in shards) + (engine.waiting if engine is not None else 0),
+            running=sum(shard.running for shard in shards)
+            if engine is None
+            else engine.running + engine.waiting,
+            waiting=sum(shard.waiting for shard in shards),
             prompt_tokens_total=engine.prompt_tokens if engine is not None else 0.0,
             cached_tokens_total=engine.cached_tokens if engine is not None else 0.0,
             generation_tokens_total=engine.generation_tokens if engine is not None else 0.0,

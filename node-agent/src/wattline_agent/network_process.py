@@ -10,7 +10,9 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 from aiohttp import web
@@ -37,8 +39,12 @@ log = logging.getLogger("wattline-node-agent")
 
 WATCH_SECONDS = 0.2
 POLL_SECONDS = 1.0
+ANSWER_SECONDS = 0.25
+"""What has answered by then is told at once, the rest a second later."""
 HANG_SECONDS = 5.0
 """Wall time after which a gateway that took the connection is given up."""
+
+Ask = Callable[[aiohttp.ClientSession, str], Coroutine[Any, Any, None]]
 
 
 class Network:
@@ -107,27 +113,29 @@ class Network:
             log.warning("%s; the last order stays", what)
 
     async def poll(self, http: aiohttp.ClientSession) -> None:
-        """Ask gateways and engines once a second and tell the device process what is known."""
+        """Ask gateways and engines once a second and tell the device process what is known.
+
+        Who has not answered is not asked again meanwhile, so that one that hangs makes only itself unknown.
+        """
         due = self.clock.now()
-        asking: set[asyncio.Task[None]] = set()
-        while True:
-            replicas = () if self.order is None or self.order.spec is None else self.order.spec.replicas
-            if (
-                len(asking) == 0
-            ):  # one round at a time: a hung engine makes itself unknown, not the poller busy
-                rounds = [self._ask_gateway(http, url) for url in self.config.gateways]
-                rounds += [self._ask_engine(http, url) for url in {replica.url for replica in replicas}]
-                for each in rounds:
-                    task = asyncio.create_task(each)
-                    asking.add(task)
-                    task.add_done_callback(asking.discard)
-            if asking:
-                await asyncio.wait(asking, timeout=0.5)
-            if replicas:
-                loads = self.heard.loads(replicas, self.config.gateways, self.clock.now())
-                self.channel.send(loads.model_dump_json(by_alias=True))
-            due = max(due + POLL_SECONDS, self.clock.now())
-            await self.clock.sleep_until(due)
+        asking: dict[tuple[Ask, str], asyncio.Task[None]] = {}
+        try:
+            while True:
+                replicas = () if self.order is None or self.order.spec is None else self.order.spec.replicas
+                asking = {key: task for key, task in asking.items() if not task.done()}
+                wanted = {(self._ask_gateway, url) for url in self.config.gateways}
+                wanted |= {(self._ask_engine, order.url) for order in replicas}
+                for ask, url in wanted - asking.keys():
+                    asking[ask, url] = asyncio.create_task(ask(http, url))
+                await self.clock.sleep_until(self.clock.now() + ANSWER_SECONDS)
+                if replicas:
+                    loads = self.heard.loads(replicas, self.config.gateways, self.clock.now())
+                    self.channel.send(loads.model_dump_json(by_alias=True))
+                due = max(due + POLL_SECONDS, self.clock.now())
+                await self.clock.sleep_until(due)
+        finally:
+            for task in asking.values():
+                task.cancel()
 
     async def _ask_gateway(self, http: aiohttp.ClientSession, url: str) -> None:
         timeout = aiohttp.ClientTimeout(total=HANG_SECONDS)
