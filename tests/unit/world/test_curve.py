@@ -129,7 +129,7 @@ def test_a_limited_h100_multiplies_as_fast_as_between_the_shapes(shared_data: Pa
         ratios = []
         for shape in SHAPES.values():
             power = PowerModel(H100, shape)
-            load = compute_bound(650.0)
+            load = compute_bound(600.0)
             free, limited = (
                 power.settled(load, len(power.clocks_mhz) - 1, limit_watts=watts) for watts in (700.0, limit)
             )

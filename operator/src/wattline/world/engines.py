@@ -79,11 +79,11 @@ def _fitted(architecture: Architecture, gpus: int, fit: Fit) -> EnginePhysics:
 # Printed by bench/fit_engine.py: bandwidth share, compute share, seconds per step, seconds per sequence, watts of memory,
 # watts of computing.
 _FITTED = (
-    _fitted(QWEN3_14B, 1, Fit(0.792, 0.458, 0.000519, 7.85e-05, 266.0, 687.0)),
-    _fitted(LLAMA_70B, 4, Fit(0.693, 0.8, 0.0019, 7.07e-05, 280.0, 700.0)),
-    _fitted(GPT_OSS_20B, 1, Fit(0.552, 0.241, 0.00062, 4.27e-05, 363.0, 700.0)),
-    _fitted(QWEN3_CODER_30B, 1, Fit(0.93, 0.131, 0.00336, 3.77e-05, 408.0, 697.0)),
-    _fitted(QWEN3_CODER_30B, 2, Fit(0.83, 0.178, 0.00416, 5.35e-05, 415.0, 610.0)),
+    _fitted(QWEN3_14B, 1, Fit(0.788, 0.4, 0.0005, 7.68e-05, 265.0, 600.0)),
+    _fitted(LLAMA_70B, 4, Fit(0.622, 0.703, 0.0005, 6.41e-05, 259.0, 600.0)),
+    _fitted(GPT_OSS_20B, 1, Fit(0.55, 0.226, 0.000674, 4.04e-05, 381.0, 600.0)),
+    _fitted(QWEN3_CODER_30B, 1, Fit(0.93, 0.131, 0.00325, 4.49e-05, 418.0, 599.0)),
+    _fitted(QWEN3_CODER_30B, 2, Fit(0.748, 0.164, 0.00357, 4.78e-05, 374.0, 563.0)),
 )
 
 
