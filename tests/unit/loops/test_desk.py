@@ -121,6 +121,9 @@ def test_an_adopted_session_starts_at_once_and_counts():
 
     assert placed(made) == {"old": "r0"}
     assert made.resident_tokens("r0") == 174_000
+    made.arrive(ask("child", 5_000, owed=True), 0.0)
+    made.arrive(ask("other", 1_000, adopted=True), 0.0)
+    assert placed(made) == {"other": "r0"}
 
 
 def test_what_can_never_fit_is_answered_at_once():

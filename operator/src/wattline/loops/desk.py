@@ -28,6 +28,7 @@ class Desk:
         self._let_in = 0
         self._running: dict[Hashable, Ask] = {}
         self._inside: dict[Hashable, Waiting] = {}
+        self._adopted: dict[Hashable, Waiting] = {}
         self._owed: dict[Hashable, Waiting] = {}
         self._first: dict[Hashable, Waiting] = {}
 
@@ -47,14 +48,14 @@ class Desk:
         """Take a turn; ``place`` says when it may start."""
         seat = self._seats.get(ask.session)
         if seat is None:
-            queue = self._owed if ask.owed or ask.adopted else self._first
+            queue = self._adopted if ask.adopted else self._owed if ask.owed else self._first
         else:
             queue = self._inside if seat.inside else self._owed
         queue[ask.turn] = Waiting(ask, at_seconds)
 
     def gave_up(self, turn: Hashable) -> None:
         """Forget a turn that was still held."""
-        for queue in (self._inside, self._owed, self._first):
+        for queue in (self._inside, self._adopted, self._owed, self._first):
             queue.pop(turn, None)
 
     def prefilled(
@@ -125,7 +126,7 @@ class Desk:
             if answer is not None:
                 answers.append(answer)
         self.held_because = None
-        for queue in (self._owed, self._first):
+        for queue in (self._adopted, self._owed, self._first):
             while queue:
                 turn, waiting = next(iter(queue.items()))
                 answer = self._start(waiting, at_seconds)
@@ -159,7 +160,7 @@ class Desk:
         """Return how many turns are held for a replica, first turns counted for each."""
         owed = sum(
             1
-            for waiting in (*self._inside.values(), *self._owed.values())
+            for waiting in (*self._inside.values(), *self._adopted.values(), *self._owed.values())
             if (seat := self._seats.get(waiting.ask.session)) is None or seat.home == replica
         )
         return owed + len(self._first)
@@ -172,7 +173,7 @@ class Desk:
     @property
     def held(self) -> int:
         """Turns that are held."""
-        return len(self._inside) + len(self._owed) + len(self._first)
+        return len(self._inside) + len(self._adopted) + len(self._owed) + len(self._first)
 
     # how
 
