@@ -10,7 +10,7 @@ from wattline.loops import node
 from wattline_agent.hands import Hands
 from wattline_agent.lease import Fence
 from wattline_agent.messages import LeaseSeen, LoadsSeen, OrderSeen
-from wattline_agent.safety import HARDWARE, Bands, step
+from wattline_agent.safety import Bands, step
 
 SAFETY_SECONDS = 0.2
 DECIDE_SECONDS = 1.0
@@ -90,16 +90,7 @@ class Governor:
             case LoadsSeen(replicas=replicas):
                 self.loads_at = now
                 self.loads = {
-                    (load.pool, load.name): node.ReplicaSeen(
-                        resident_tokens=load.resident_tokens,
-                        capacity_tokens=load.capacity_tokens,
-                        slowest_agent_tokens_per_second=load.slowest_agent_tokens_per_second,
-                        running=load.running,
-                        waiting=load.waiting,
-                        prompt_tokens_total=load.prompt_tokens_total,
-                        cached_tokens_total=load.cached_tokens_total,
-                        generation_tokens_total=load.generation_tokens_total,
-                    )
+                    (load.pool, load.name): node.ReplicaSeen(**load.model_dump(exclude={"pool", "name"}))
                     for load in replicas
                 }
 
@@ -127,7 +118,6 @@ class Governor:
                 continue
             heat = step(self.bands, gpu.heat, gpu.reading)
             tightened |= heat.clock_ratio < gpu.heat.clock_ratio or heat.emergency > gpu.heat.emergency
-            gpu.hot_hardware = bool(gpu.reading.reasons & HARDWARE)
             gpu.heat = heat
         return tightened
 

@@ -56,8 +56,6 @@ class Gpu:
     """No write before this, after one that failed."""
     outcome: Outcome = Outcome.NONE
     reason: str = "NotAsked"
-    hot_hardware: bool = False
-    """Whether the device reports a fault of power or cooling."""
 
     @property
     def asked_watts(self) -> float:

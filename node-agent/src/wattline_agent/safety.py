@@ -8,10 +8,9 @@ reported and not tuned against.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from wattline.model.gpu import EventReason, GpuReading
+from wattline.model.gpu import GpuReading
 
 REFERENCE_CELSIUS = 87.0
-HARDWARE = EventReason.HW_SLOWDOWN | EventReason.HW_THERMAL | EventReason.HW_POWER_BRAKE
 
 
 class Band(StrEnum):

@@ -11,8 +11,8 @@ from wattline.fake.nvml import Twin
 from wattline.model.gpu import EventReason
 from wattline.world.gpu import PRODUCTS, Gpu
 from wattline.world.load import compute_bound
-from wattline_agent.safety import HARDWARE
 
+HARDWARE = EventReason.HW_SLOWDOWN | EventReason.HW_THERMAL | EventReason.HW_POWER_BRAKE
 FULL = but(spec(1428.0), replicas=())
 
 
