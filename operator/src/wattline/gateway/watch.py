@@ -93,13 +93,17 @@ class Addresses:
         for path in sorted(self._folder.glob("*.status.yaml")):
             try:
                 stat = path.stat()
-                mark = (stat.st_mtime_ns, stat.st_ino)
-                if path in self._known and self._known[path][0] == mark:
-                    found[path] = self._known[path]
-                    continue
+            except OSError:
+                continue
+            mark = (stat.st_mtime_ns, stat.st_ino)
+            if path in self._known and self._known[path][0] == mark:
+                found[path] = self._known[path]
+                continue
+            found[path] = (mark, "", "")
+            try:
                 answer = state.read(path, NodeAnswer)
-            except (OSError, ClusterError) as error:
-                log.warning("%s", error)
+            except ClusterError as error:
+                log.warning("the readings of a node are left out: %s", error)
                 continue
             if answer is not None:
                 found[path] = (mark, answer.metadata.name, answer.status.address)
