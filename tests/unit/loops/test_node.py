@@ -157,6 +157,27 @@ def test_members_of_unequal_range_stay_inside_their_groups_watts():
     assert total <= 700.0
 
 
+def test_a_group_at_its_limit_gets_its_neighbours_unused_watts_and_keeps_them_for_a_while():
+    capped = GpuReading(0, 379, 379, 0, 380, 1400, 60, 30, EventReason.SW_POWER_CAP, persistence=True)
+    orders = [order(i) for i in range(4)]
+    idle = [gpu(i, watts=100.0, limit=380.0) for i in range(3)]
+    first = decide(spec(*orders), NodeState(), seen(*idle, gpu(3, reading=capped), budget=1550.0))
+    soon = decide(
+        spec(*orders),
+        first.state,
+        seen(*idle, gpu(3, watts=300.0, limit=700.0), budget=1550.0, at_seconds=10.0),
+    )
+    late = decide(
+        spec(*orders),
+        soon.state,
+        seen(*idle, gpu(3, watts=300.0, limit=700.0), budget=1550.0, at_seconds=60.0),
+    )
+
+    assert limits(first)["G3"] == limits(soon)["G3"] == 700.0
+    assert limits(first)["G0"] == pytest.approx((1550 - 714) / 3 / 1.02, abs=0.01)
+    assert limits(late)["G3"] < 400.0
+
+
 gpus = st.builds(
     dict,
     watts=st.floats(50, 750),

@@ -10,10 +10,10 @@ budget as long as the devices' least limits fit it. ``loops.moves`` says in whic
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from math import fsum, inf
+from math import fsum
 
 from wattline.api.powernode import GpuOrder, PowerNodeSpec
-from wattline.loops import ceiling, watts
+from wattline.loops import ceiling, want, watts
 from wattline.loops.seen import UNKNOWN_REPLICA, GpuSeen, NodeSeen, ReplicaKey, ReplicaSeen
 from wattline.loops.watts import Group
 from wattline.policy import clock, share
@@ -41,6 +41,8 @@ class NodeState:
     clocks: Mapping[ReplicaKey, clock.ClockState] = field(default_factory=dict)
     ceilings: Mapping[str, ceiling.CeilingState] = field(default_factory=dict)
     """By group: the clock bound that follows from its watts."""
+    wants: Mapping[str, want.WantState] = field(default_factory=dict)
+    """By group: whether it stood at its limit lately."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ def decide(spec: PowerNodeSpec, state: NodeState, seen: NodeSeen) -> NodeDecisio
         state=NodeState(
             clocks={key: kept for group in clocked.values() for key, kept in group.states.items()},
             ceilings={name: group.ceiling for name, group in clocked.items()},
+            wants={name: group.want for name, group in clocked.items()},
         ),
         targets=targets,
         demand_watts=held_watts + fsum(claim.demand_watts for claim in claims),
@@ -109,6 +112,7 @@ class _Clocked:
     """Draw, not bound; infinite where nothing can be said."""
     states: Mapping[ReplicaKey, clock.ClockState]
     ceiling: ceiling.CeilingState
+    want: want.WantState
 
 
 def _groups(spec: PowerNodeSpec, seen: NodeSeen) -> list[Group]:
@@ -180,7 +184,10 @@ def _clock(group: Group, state: NodeState, seen: NodeSeen) -> _Clocked:
         demand_watts = max(demand_watts, decision.demand_watts)
     if not wishes:
         wishes = [(allowed[-1] if allowed else 0, "NoReplica", "no replica of ours runs here")]
-        demand_watts = inf if any(limited) else draw_watts * HEADROOM_RATIO
+        demand_watts = draw_watts * HEADROOM_RATIO
+    wanting, demand_watts = want.step(
+        state.wants.get(group.name, want.WantState()), seen.at_seconds, demand_watts, limited=any(limited)
+    )
     mhz, why, detail = max(wishes)
     if tops and mhz == allowed[-1]:
         why = "Heat" if heat_mhz is not None and heat_mhz == min(tops) else "Watts"
@@ -191,6 +198,7 @@ def _clock(group: Group, state: NodeState, seen: NodeSeen) -> _Clocked:
         demand_watts=demand_watts,
         states=states,
         ceiling=fence,
+        want=wanting,
     )
 
 
