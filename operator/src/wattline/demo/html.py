@@ -17,7 +17,7 @@ th, td { padding: .35rem .6rem; text-align: right; border-bottom: 1px solid #ddd
 th:first-child, td:first-child, td:last-child { text-align: left; }
 td:last-child { white-space: normal; }
 tr:last-child td { font-weight: 600; }
-svg { max-width: 100%; height: auto; }
+svg { width: 100%; height: auto; }
 .note { color: #555; }
 """
 

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable, Sequence
+from statistics import fmean
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -23,7 +24,7 @@ def figure(results: Sequence[PassResult], budget_watts: float) -> str:
         _draw(axes[0], results, budget_watts)
         _runs(axes[1], results)
         _resident(axes[2], results)
-        _series(axes[3], results, "Mean clock of working GPUs, MHz", _mean_clock)
+        _series(axes[3], results, "Mean clock of working GPUs, MHz (10 s)", _mean_clock, over=10)
         _series(axes[4], results, "Hottest GPU, °C", lambda second: max(gpu.celsius for gpu in second.gpus))
         _energy(axes[5], results)
         for axis in axes:
@@ -44,11 +45,17 @@ def _draw(axis: Axes, results: Sequence[PassResult], budget_watts: float) -> Non
 
 
 def _series(
-    axis: Axes, results: Sequence[PassResult], title: str, value: Callable[[FleetSecond], float | None]
+    axis: Axes,
+    results: Sequence[PassResult],
+    title: str,
+    value: Callable[[FleetSecond], float | None],
+    *,
+    over: int = 1,
 ) -> None:
+    """Plot a value of each second, averaged over as many as are asked for."""
     for result, colour in zip(results, COLOURS, strict=False):
         points = [(second.at_seconds, value(second)) for second in result.seconds]
-        seen = [(at, height) for at, height in points if height is not None]
+        seen = _averaged([(at, height) for at, height in points if height is not None], over)
         axis.plot(
             [at for at, _ in seen],
             [height for _, height in seen],
@@ -57,6 +64,11 @@ def _series(
             label=result.name,
         )
     _dressed(axis, title)
+
+
+def _averaged(points: list[tuple[float, float]], over: int) -> list[tuple[float, float]]:
+    groups = [points[start : start + over] for start in range(0, len(points), over)]
+    return [(group[-1][0], fmean(height for _, height in group)) for group in groups]
 
 
 def _runs(axis: Axes, results: Sequence[PassResult]) -> None:
@@ -93,6 +105,7 @@ def _energy(axis: Axes, results: Sequence[PassResult]) -> None:
     heights = [(result.joules_per_run or 0.0) / 1000 for result in results]
     bars = axis.bar(names, heights, color=COLOURS[: len(results)], width=0.55)
     axis.bar_label(bars, [f"{height:.1f} kJ" if height else "none done" for height in heights], padding=2)
+    axis.set_ylim(top=1.12 * max([*heights, 1.0]))
     axis.set_title("Energy of all GPUs for each run done, kJ", loc="left", fontsize=10)
 
 
