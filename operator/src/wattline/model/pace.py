@@ -46,7 +46,7 @@ class Work:
 class Pace:
     """Learned models of one replica; every prediction holds for the work it is asked about."""
 
-    time: Fit
+    time: Fit | None = None
     """Seconds per 100 decode steps: constant, per resident share, per 32 agents, per 1/GHz², per 32 agents/GHz²;
     then seconds per 10,000 prompt tokens and 1/GHz. The square stands for a bend: while memory binds, the clock
     hardly matters, and below some clock it does."""
@@ -61,6 +61,8 @@ class Pace:
         """Return how long one decode step takes."""
         ghz = clock_mhz / _GHZ
         agents = max(running, 1.0) / _AGENTS
+        if self.time is None:
+            return 1.0
         a, b, c, d, e, _ = self.time.parameters
         memory = max(a, 0.0) + max(b, 0.0) * resident_ratio + max(c, 0.0) * agents
         compute = (max(d, 0.0) + max(e, 0.0) * agents) / ghz**2
@@ -68,6 +70,8 @@ class Pace:
 
     def prefill_share(self, clock_mhz: float, prefill_per_second: float) -> float:
         """Return the share of each second that prefill takes."""
+        if self.time is None:
+            return 0.0
         per_token = max(self.time.parameters[5], 0.0) / (clock_mhz / _GHZ)
         return min(0.95, prefill_per_second / _PREFILL * per_token)
 
@@ -111,8 +115,8 @@ class Pace:
         return busy * max(1.0, watts * (1.0 - self.unsure_ratio(clock_mhz)) - idle)
 
 
-NEW = Pace(prior((1.0, 0.5, 0.3, 0.2, 0.2, 1.2), (1.5, 1.0, 2.0, 0.5, 1.0, 2.0)))
-"""Before anything was seen: ours, of the order of a mid-size model, and unsure of all of it."""
+NEW = Pace()
+"""Before anything was seen."""
 
 
 def watched(pace: Pace, work: Work) -> Pace:
@@ -131,11 +135,12 @@ def watched(pace: Pace, work: Work) -> Pace:
     )
     most = max(pace.most_watts, work.watts)
     ghz_power = _power_features(ghz, work.running, work.prefill_per_second)
+    time = pace.time or _time_prior(1.0 / max(steps, 1e-3), ghz)
     power = pace.power or _power_prior(work.watts, ghz)
     return replace(
         pace,
-        time=learn(pace.time, features, 1.0, noise=0.15, memory=MEMORY_WINDOWS),
-        time_errors=pace.time_errors.after(work.clock_mhz, _relative(1.0, pace.time.predict(features))),
+        time=learn(time, features, 1.0, noise=0.15, memory=MEMORY_WINDOWS),
+        time_errors=pace.time_errors.after(work.clock_mhz, _relative(1.0, time.predict(features))),
         power=learn(power, ghz_power, work.watts, noise=0.05 * most, memory=MEMORY_WINDOWS),
         power_errors=pace.power_errors.after(work.clock_mhz, _relative(work.watts, power.predict(ghz_power))),
         most_watts=most,
@@ -155,6 +160,18 @@ def rested(pace: Pace, watts: float) -> Pace:
 def _power_features(ghz: float, running: float, prefill_per_second: float) -> tuple[float, ...]:
     prefill = prefill_per_second / _PREFILL
     return (1.0, ghz, ghz**3, math.log(max(running, 1.0)) * ghz, prefill, prefill * ghz**2)
+
+
+def _time_prior(seconds: float, ghz: float) -> Fit:
+    """Return what is assumed before a second clock was seen: of the first steps' time a fifth follows the clock.
+
+    A prompt of 10,000 tokens takes about a second and may take several (ours, of the order of mid-size models).
+    """
+    bend = seconds * ghz**2
+    return prior(
+        (0.5 * seconds, 0.3 * seconds, 0.3 * seconds, 0.1 * bend, 0.1 * bend, 1.2),
+        (0.7 * seconds, 0.5 * seconds, 2.0 * seconds, 0.4 * bend, 0.8 * bend, 2.0),
+    )
 
 
 def _power_prior(watts: float, ghz: float) -> Fit:

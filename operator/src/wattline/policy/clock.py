@@ -194,7 +194,10 @@ def _wanted(
         return pace.agent_tokens_per_second(level, work) * trim
 
     keen = _slowest_above(levels, rate, KEEN_RATIO * rate(top))
-    needed = min(_slowest_above(levels, rate, objective * MARGIN_RATIO), keen)
+    needed = _slowest_above(levels, rate, objective * MARGIN_RATIO)
+    if needed > keen:  # beyond, a little speed costs much: only where it makes the difference
+        decisive = rate(keen) < objective <= rate(top)
+        needed = _slowest_above(levels, rate, objective) if decisive else keen
     planned = state.cheapest_mhz
     cheapest = max(next((level for level in levels if level >= planned), top), needed)
     if seen.waiting > 0:
@@ -270,7 +273,7 @@ def _learned(state: ClockState, seen: ClockSeen) -> ClockState:
     window, pace = _observed(state, before, seen, done, pace)
     modelled, trim = _trimmed(state, replace(work, running=max(1.0, float(seen.running))), seen, seconds)
     lowest = state.lowest_mhz
-    if pace.time.seen > state.pace.time.seen:
+    if pace.time is not state.pace.time:
         lowest = min(lowest or seen.clock_mhz, seen.clock_mhz)
     return replace(
         state,
@@ -357,7 +360,7 @@ def _observed(
 
 def _trimmed(state: ClockState, work: Work, seen: ClockSeen, seconds: float) -> tuple[float | None, float]:
     """Return the model's rate smoothed like the sensor, and the low quantile of sensor against model."""
-    if seen.running == 0 or state.pace.time.seen == 0:
+    if seen.running == 0 or state.pace.time is None:
         return state.modelled, state.trim
     now = state.pace.agent_tokens_per_second(seen.clock_mhz, work)
     modelled = now if state.modelled is None else state.modelled + seconds / 15.0 * (now - state.modelled)
@@ -365,7 +368,7 @@ def _trimmed(state: ClockState, work: Work, seen: ClockSeen, seconds: float) -> 
     if slowest is None or seen.waiting > 0:
         return modelled, state.trim
     below = slowest < state.trim * modelled
-    step = TRIM_STEP * seconds * (_allowed_below(state) - below)
+    step = TRIM_STEP * seconds * (_allowed_below(state) - float(below))
     return modelled, min(1.2, max(0.2, state.trim * math.exp(step)))
 
 
@@ -375,7 +378,7 @@ def _allowed_below(state: ClockState) -> float:
     The sensor is the slowest of the few agents of the last half minute: with more of them, one is below oftener.
     """
     agents = 1.0 if state.usual is None else state.usual.running / max(state.usual.busy_ratio, 1e-3)
-    return min(0.4, 1.0 - 0.95 ** max(1.0, agents))
+    return min(0.4, 1.0 - math.pow(0.95, max(1.0, agents)))
 
 
 def _ratio(seen: ClockSeen) -> float:

@@ -1,0 +1,296 @@
+"""The experiment of docs/experiment.md: recorded agents under every combination of policies that says something.
+
+    .venv/bin/python bench/experiment.py DATA [--part PART ...] [--seeds 5] [--jobs 2] [--cache FOLDER]
+
+DATA is the folder of the recorded runs (agentcgroup_llm_calls.csv.gz). Every run's result is kept in the cache, so
+an interrupted experiment goes on where it was, and a part can be run alone. Prints markdown tables.
+"""
+
+import argparse
+import json
+import math
+import statistics
+import sys
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from random import Random
+
+from wattline.api.base import Metadata
+from wattline.api.inferencepool import Endpoint, InferencePool, InferencePoolSpec
+from wattline.api.powerdomain import Budget, PowerDomain, PowerDomainSpec
+from wattline.model.fleet import Fleet
+from wattline.policy.route import Mode
+from wattline.sim import arrivals, traces
+from wattline.sim.scenario import Scenario
+from wattline.sim.simulate import simulate
+from wattline.world.curve import SHAPES
+
+MODEL = "Qwen/Qwen3-Coder-30B-A3B-Instruct"
+LOADS = (0.5, 0.7, 0.9, 0.95, 1.1)
+CLOCKS = ("full", "1050", "900", "750", "wattline")
+DAY = ((0.0, 0.5), (0.2, 0.7), (0.4, 0.9), (0.55, 0.95), (0.65, 1.1), (0.7, 0.95), (0.8, 0.7), (0.9, 0.5))
+"""Share of the day at which a load begins; crosses them all."""
+OBJECTIVE = 20.0
+
+
+@dataclass(frozen=True)
+class Case:
+    """One run of the simulator; ``load`` is in capacities, "day" crosses all of LOADS."""
+
+    replicas: int
+    hours: float
+    load: float | str
+    seed: int
+    routing: str = "wattline"
+    admission: bool = True
+    clock: str = "full"
+    cap: str = "none"
+    budget_watts: float | None = None
+    shape: str = "perseus"
+    shared: bool = True
+
+    @property
+    def key(self) -> str:
+        return "_".join(str(value) for value in asdict(self).values())
+
+
+def fleet(case: Case) -> Fleet:
+    endpoints = tuple(
+        Endpoint(name=f"r{i}", url=f"http://127.0.0.1:{8100 + i}", node=f"n{i // 2}", gpus=(f"GPU-{i}",))
+        for i in range(case.replicas)
+    )
+    pool = InferencePool(
+        metadata=Metadata(name="coder"), spec=InferencePoolSpec(model=MODEL, endpoints=endpoints)
+    )
+    nodes = tuple(sorted({endpoint.node for endpoint in endpoints}))
+    if case.budget_watts is None:
+        return Fleet((), (pool,))
+    watts = case.budget_watts
+    box = PowerDomain(
+        metadata=Metadata(name="box"), spec=PowerDomainSpec(nodes=nodes, budget=Budget(watts=watts))
+    )
+    return Fleet((box,), (pool,))
+
+
+def run(case: Case, rate: float, data: Path) -> dict[str, float | int | None]:
+    """Return the report of a case; arrivals depend on seed, load and size alone, so that every mode sees the same."""
+    rng = Random(case.seed)
+    if case.load == "day":
+        steps = [(at * case.hours * 3600, load * rate) for at, load in DAY]
+        moments = arrivals.stepped(steps, case.hours, rng)
+    else:
+        moments = arrivals.poisson(float(case.load) * rate, case.hours, rng)
+    recording = traces.load(data, shared_prefix=case.shared)
+    clock = {"full": None, "wattline": "wattline"}.get(case.clock, case.clock)
+    report = simulate(
+        Scenario(
+            fleet=fleet(case),
+            pool="coder",
+            arrivals=arrivals.schedule(recording, moments, rng),
+            hours=case.hours,
+            product="h100-nvl",
+            routing=Mode(case.routing),
+            admission=case.admission,
+            clock=int(clock) if clock is not None and clock.isdecimal() else clock,
+            cap=case.cap,
+            shape=SHAPES[case.shape],
+            seed=case.seed,
+        )
+    )
+    return report.flat()
+
+
+class Bench:
+    """Runs cases, two at a time, and remembers what came of them."""
+
+    def __init__(self, data: Path, cache: Path, jobs: int) -> None:
+        self.data, self.cache, self.jobs = data, cache, jobs
+        cache.mkdir(parents=True, exist_ok=True)
+
+    def capacity(self, replicas: int, *, shared: bool = True) -> float:
+        """Return runs per second at full clocks with affinity and our admission, when there is always one waiting."""
+        case = Case(replicas, 4.0, 1.0, 1, routing="affinity", shared=shared)
+        saved = self.cache / f"capacity_{replicas}_{shared}.json"
+        if not saved.exists():
+            report = run(case, 0.05 * replicas, self.data)
+            saved.write_text(json.dumps(report["runs_finished"] / report["seconds"]))
+        return float(json.loads(saved.read_text()))
+
+    def all(self, cases: Iterable[Case]) -> dict[Case, dict[str, float]]:
+        wanted = list(dict.fromkeys(cases))
+        rates = {(c.replicas, c.shared): self.capacity(c.replicas, shared=c.shared) for c in wanted}
+        missing = [c for c in wanted if not self._file(c).exists()]
+        with ProcessPoolExecutor(self.jobs) as pool:
+            futures = {pool.submit(run, c, rates[c.replicas, c.shared], self.data): c for c in missing}
+            for done, future in enumerate(as_completed(futures), start=1):
+                case = futures[future]
+                self._file(case).write_text(json.dumps(future.result()))
+                print(f"{done}/{len(missing)} {case.key}", file=sys.stderr, flush=True)
+        return {case: json.loads(self._file(case).read_text()) for case in wanted}
+
+    def _file(self, case: Case) -> Path:
+        return self.cache / f"{case.key}.json"
+
+
+def mean(values: list[float]) -> tuple[float, float]:
+    """Return the mean and half of its 95 % interval (Student's t)."""
+    if len(values) < 2:
+        return values[0], math.nan
+    t = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36}.get(len(values), 2.1)
+    return statistics.mean(values), t * statistics.stdev(values) / math.sqrt(len(values))
+
+
+def told(pair: tuple[float, float], digits: int = 2) -> str:
+    return f"{pair[0]:.{digits}f} ± {pair[1]:.{digits}f}"
+
+
+def line(name: str, reports: list[dict[str, float]], base: list[dict[str, float]] | None) -> str:
+    def column(key: str, scale: float = 1.0) -> list[float]:
+        return [(report[key] or 0.0) * scale for report in reports]
+
+    joules = column("joules_per_finished_run", 1e-3)
+    saved = "–"
+    if base is not None and base is not reports:
+        pairs = [
+            100 * (1 - mine["joules_per_finished_run"] / other["joules_per_finished_run"])
+            for mine, other in zip(reports, base, strict=True)
+        ]
+        saved = told(mean(pairs), 1) + " %"
+    per_hour = [r["runs_finished"] / r["seconds"] * 3600 for r in reports]
+    done = sum(r["runs_finished"] for r in reports) / sum(r["runs_offered"] for r in reports)
+    return (
+        f"| {name} | {told(mean(joules))} | {saved} | {mean(column('mean_watts'))[0]:.0f} "
+        f"| {mean(column('tokens_per_second_per_agent_p5'))[0]:.1f} | {mean(column('ttft_seconds_p99'))[0]:.1f} "
+        f"| {mean(column('run_seconds_mean'))[0]:.0f} | {mean(column('recomputed_ratio'))[0]:.3f} "
+        f"| {mean(per_hour)[0]:.1f} | {100 * done:.0f} % | {mean(column('over_budget_seconds'))[0]:.0f} |"
+    )
+
+
+HEAD = (
+    "| mode | kJ per run | saved | W | P5 tok/s | TTFT p99 s | run s | recomputed | runs/h | finished | over budget s |\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|"
+)
+
+
+def table(title: str, modes: dict[str, Case], seeds: int, bench: Bench, base: str) -> Iterator[str]:
+    """Yield a table of modes over seeds; savings are seed by seed against ``base``."""
+    yield f"\n**{title}**\n\n{HEAD}"
+    results = bench.all(replace(case, seed=seed) for seed in range(1, seeds + 1) for case in modes.values())
+
+    def of(name: str) -> list[dict[str, float]]:
+        return [results[replace(modes[name], seed=seed)] for seed in range(1, seeds + 1)]
+
+    for name in modes:
+        yield line(name, of(name), of(base))
+    constant = {n: of(n) for n, c in modes.items() if c.clock != "wattline" and c.admission}
+    meets = [
+        n
+        for n, r in constant.items()
+        if all((x["tokens_per_second_per_agent_p5"] or 0) >= OBJECTIVE for x in r)
+    ]
+    pool = meets or list(constant)
+    best = min(pool, key=lambda n: statistics.mean(x["joules_per_finished_run"] for x in constant[n]))
+    for name, case in modes.items():
+        if case.clock == "wattline":
+            worse = [
+                100 * (a["joules_per_finished_run"] / b["joules_per_finished_run"] - 1)
+                for a, b in zip(of(name), constant[best], strict=True)
+            ]
+            met = "that meets P5" if meets else "(none meets P5 in every seed)"
+            yield f"\n{name} against the cheapest constant clock {met}, {best}: {told(mean(worse))} %"
+
+
+def clocks(replicas: int, hours: float, load: float | str, **more: object) -> dict[str, Case]:
+    base = Case(replicas, hours, load, 0, **more)
+    modes = {"full, no admission, affinity": replace(base, routing="affinity", admission=False)}
+    return modes | {name: replace(base, clock=name) for name in CLOCKS}
+
+
+def parts(bench: Bench, seeds: int) -> dict[str, Iterator[str]]:
+    """Return every part by name; nothing runs before it is asked for."""
+
+    def loads(replicas: int, hours: float, **more: object) -> Iterator[str]:
+        for load in LOADS:
+            rate = bench.capacity(replicas, shared=bool(more.get("shared", True))) * load
+            yield from table(
+                f"{replicas} replicas, load {load} ({rate:.4f} runs/s), {hours:g} h {more or ''}",
+                clocks(replicas, hours, load, **more),
+                seeds,
+                bench,
+                "full, no admission, affinity",
+            )
+
+    def day(replicas: int, hours: float) -> Iterator[str]:
+        modes = clocks(replicas, hours, "day")
+        yield from table(
+            f"{replicas} replicas, a day of {hours:g} h across all loads", modes, seeds, bench, "full"
+        )
+
+    def shapes() -> Iterator[str]:
+        for shape in ("linear", "flat"):
+            for load in (0.5, 0.9):
+                modes = clocks(1, 12.0, load, shape=shape)
+                title = f"1 replica, shape {shape}, load {load}, 12 h"
+                yield from table(title, modes, seeds, bench, "full, no admission, affinity")
+
+    def routes() -> Iterator[str]:
+        for load in (0.7, 0.95):
+            base = Case(4, 4.0, load, 0)
+            modes = {
+                "round-robin, admission off": replace(base, routing="round-robin", admission=False),
+                "affinity, admission off": replace(base, routing="affinity", admission=False),
+                "affinity, admission on": replace(base, routing="affinity"),
+                "wattline, admission on": base,
+                "wattline, admission on, clock wattline": replace(base, clock="wattline"),
+            }
+            title = f"4 replicas, load {load}, 4 h: admission, routing, clocks apart"
+            yield from table(title, modes, seeds, bench, "affinity, admission on")
+
+    def caps() -> Iterator[str]:
+        for load in (0.7, 1.1):
+            peak = bench.all([Case(4, 4.0, load, 1, routing="affinity", budget_watts=1e6)])
+            budget = round(0.75 * max(report["peak_watts"] for report in peak.values()))
+            base = Case(4, 4.0, load, 0, budget_watts=float(budget))
+            modes = {
+                "no cap, full": base,
+                "uniform cap, full": replace(base, cap="uniform"),
+                "wattline cap, full": replace(base, cap="wattline"),
+                "uniform cap, clock wattline": replace(base, cap="uniform", clock="wattline"),
+                "wattline cap, clock wattline": replace(base, cap="wattline", clock="wattline"),
+            }
+            title = f"4 replicas, load {load}, 4 h, budget {budget} W = 0.75 × peak"
+            yield from table(title, modes, seeds, bench, "uniform cap, full")
+
+    return {
+        "loads4": loads(4, 4.0),
+        "day4": day(4, 8.0),
+        "caps": caps(),
+        "routes": routes(),
+        "loads1": loads(1, 12.0),
+        "day1": day(1, 24.0),
+        "shapes": shapes(),
+        "unshared": loads(1, 12.0, shared=False),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--part", action="append", help="default: all")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--cache", type=Path, default=Path(".experiment"))
+    asked = parser.parse_args()
+    bench = Bench(asked.data, asked.cache, asked.jobs)
+    known = parts(bench, asked.seeds)
+    for part in asked.part or known:
+        for text in known[part]:
+            print(text, flush=True)
+
+
+if __name__ == "__main__":
+    main()
