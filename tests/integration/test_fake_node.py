@@ -47,7 +47,7 @@ def node(folder, state, *more):
 
 def generate(url, tokens):
     body = {
-        "model": "Qwen/Qwen3-Coder-30B-A3B-Instruct",
+        "model": "Qwen/Qwen3-Coder-30B-A3B-Instruct-FP8",
         "prompt": "x" * 400,
         "max_tokens": tokens,
         "ignore_eos": True,
