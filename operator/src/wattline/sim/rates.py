@@ -9,7 +9,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-WINDOW_SECONDS = 30.0
+from wattline.model.rates import WINDOW_SECONDS, YOUNG_SECONDS
+
+__all__ = ["SAMPLE_SECONDS", "WINDOW_SECONDS", "AgentRates", "quantile"]
+
 SAMPLE_SECONDS = 5.0
 _SAMPLES = round(WINDOW_SECONDS / SAMPLE_SECONDS)
 
@@ -82,13 +85,17 @@ class AgentRates:
             agent.marks.append(totals)
 
     def slowest(self, sessions: Iterable[str]) -> float | None:
-        """Return the P5 of the sessions' rates in the last 30 s, as of the last sample."""
+        """Return the P5 of the sessions' rates in the last 30 s, as of the last sample.
+
+        A session that has just arrived and said nothing yet says nothing about speed either.
+        """
         rates = []
         for session in sessions:
             agent = self._agents.get(session)
             if agent is not None:
                 (before, then), (tokens, seconds) = agent.marks[0], agent.marks[-1]
-                if seconds > then:
+                young = tokens == before and seconds - then < YOUNG_SECONDS
+                if seconds > then and not young:
                     rates.append((tokens - before) / (seconds - then))
         return quantile(rates, 0.05)
 

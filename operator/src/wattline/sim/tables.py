@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,13 @@ from wattline.sim.recording import TraceError
 
 
 def lines(path: Path) -> Iterator[str]:
-    """Yield the lines of a text file, gzip'd or not."""
+    """Return the lines of a text file, gzip'd or not."""
     try:
-        with path.open("rb") as raw:
-            packed = raw.read(2) == b"\x1f\x8b"
-        with gzip.open(path) if packed else path.open("rb") as data:
-            yield from io.TextIOWrapper(data, encoding="utf-8", newline="")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+        data = path.read_bytes()
+        text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8")
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise TraceError(f"{path}: cannot be read: {error}") from error
+    return iter(io.StringIO(text, newline=""))
 
 
 def rows(path: Path) -> Iterator[dict[str, str]]:

@@ -1,0 +1,144 @@
+"""The simulator: the same seed gives the same bytes, and what is known of agents and clocks comes out."""
+
+import json
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from wattline.api.base import Metadata
+from wattline.api.inferencepool import Endpoint, InferencePool, InferencePoolSpec
+from wattline.api.powerdomain import Budget, PowerDomain, PowerDomainSpec
+from wattline.model.fleet import Fleet
+from wattline.policy.route import Mode
+from wattline.sim import arrivals
+from wattline.sim.generate import generate
+from wattline.sim.scenario import Scenario, ScenarioError
+from wattline.sim.simulate import simulate
+
+MODEL = "Qwen/Qwen3-Coder-30B-A3B-Instruct"
+
+
+def fleet(replicas=1, budget_watts=None, model=MODEL, gpus=1):
+    pool = InferencePool(
+        metadata=Metadata(name="coder"),
+        spec=InferencePoolSpec(
+            model=model,
+            endpoints=tuple(
+                Endpoint(
+                    name=f"r{i}", url=f"http://127.0.0.1:{8100 + i}", node="n1",
+                    gpus=tuple(f"GPU-{i}-{j}" for j in range(gpus)),
+                )
+                for i in range(replicas)
+            ),
+        ),
+    )  # fmt: skip
+    domain = PowerDomain(
+        metadata=Metadata(name="box"),
+        spec=PowerDomainSpec(nodes=("n1",), budget=Budget(watts=budget_watts or 1)),
+    )
+    return Fleet((domain,) if budget_watts else (), (pool,))
+
+
+def scenario(rate=0.012, hours=0.5, seed=1, **changes):
+    rng = Random(seed)
+    runs = arrivals.schedule(generate(40, seed), arrivals.poisson(rate, hours, rng), rng)
+    calm = {
+        "fleet": fleet(),
+        "pool": "coder",
+        "arrivals": runs,
+        "hours": hours,
+        "product": "h100-nvl",
+        "seed": seed,
+    }
+    return Scenario(**calm | changes)
+
+
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.integers(0, 1000), st.sampled_from(list(Mode)), st.booleans(), st.sampled_from([None, 900, "wattline"]),
+    st.sampled_from(["none", "uniform", "wattline"]),
+)  # fmt: skip
+def test_the_same_seed_and_trace_give_the_same_bytes(seed, routing, admission, clock, cap):
+    def bytes_of():
+        asked = scenario(
+            hours=0.05, rate=0.05, seed=seed, fleet=fleet(2, 600), routing=routing, admission=admission, clock=clock,
+            cap=cap,
+        )  # fmt: skip
+        return json.dumps(simulate(asked).flat())
+
+    assert bytes_of() == bytes_of()
+
+
+def test_every_run_that_is_offered_ends_or_is_said_to_outgrow_the_model():
+    report = simulate(scenario())
+
+    assert report.runs_finished + report.runs_outgrown == report.runs_offered > 10
+    assert report.joules == pytest.approx(report.mean_watts * report.seconds)
+    assert report.joules_per_finished_run == pytest.approx(report.joules / report.runs_finished)
+
+
+def test_slow_clocks_save_energy_to_a_knee_and_then_burn_more():
+    joules = {clock: simulate(scenario(clock=clock)).joules_per_finished_run for clock in (None, 1050, 345)}
+
+    assert joules[1050] < 0.92 * joules[None]
+    assert joules[345] > joules[1050]
+
+
+def test_the_learning_clock_comes_near_the_best_constant_one():
+    best = min(
+        simulate(scenario(clock=clock, hours=1.0)).joules_per_finished_run for clock in (750, 900, 1050)
+    )
+    report = simulate(scenario(clock="wattline", hours=1.0))
+
+    assert report.joules_per_finished_run < 1.06 * best
+    assert report.tokens_per_second_per_agent_p5 > 20
+
+
+def test_without_admission_a_full_memory_is_computed_again_and_again():
+    kept = simulate(scenario(rate=0.06, clock=None))
+    lost = simulate(scenario(rate=0.06, clock=None, admission=False))
+
+    assert lost.recomputed_ratio > 0.5 > 3 * kept.recomputed_ratio
+    assert lost.joules_per_finished_run > 2 * kept.joules_per_finished_run
+
+
+def test_affinity_finds_its_memory_and_round_robin_does_not():
+    by_mode = {
+        mode: simulate(scenario(rate=0.03, fleet=fleet(3), routing=mode, clock=None)).recomputed_ratio
+        for mode in (Mode.ROUND_ROBIN, Mode.AFFINITY, Mode.WATTLINE)
+    }
+
+    assert by_mode[Mode.ROUND_ROBIN] > 0.3
+    assert max(by_mode[Mode.AFFINITY], by_mode[Mode.WATTLINE]) < 0.1
+
+
+@pytest.mark.parametrize("cap", ["uniform", "wattline"])
+def test_a_cap_keeps_the_budget_that_no_cap_exceeds(cap):
+    free = simulate(scenario(rate=0.03, fleet=fleet(2, 560), clock=None))
+    capped = simulate(scenario(rate=0.03, fleet=fleet(2, 560), clock=None, cap=cap))
+
+    assert free.over_budget_seconds > 10
+    assert capped.over_budget_seconds < 0.02 * capped.seconds
+    assert capped.peak_watts < free.peak_watts
+
+
+def test_a_run_that_outgrows_the_model_is_counted_not_dropped_in_silence():
+    runs = scenario(rate=0.01, fleet=fleet(), product="h100")
+    report = simulate(runs)
+
+    assert report.runs_outgrown > 0
+    assert report.runs_offered == len(runs.arrivals)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"fleet": fleet(model="nobody/knows")}, "no engine model of nobody/knows on 1 h100-nvl"),
+        ({"pool": "other"}, "no InferencePool named other"),
+    ],
+)
+def test_a_question_that_cannot_be_asked_says_why(changes, said):
+    with pytest.raises(ScenarioError, match=said):
+        simulate(scenario(**changes))
