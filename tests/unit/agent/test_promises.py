@@ -14,7 +14,6 @@ from wattline.api.powernode import GpuOrder
 from wattline.model.bounds import bound_watts
 from wattline.model.errors import GpuBlocked, GpuError
 from wattline_agent.governor import Mode
-from wattline_agent.record import write_synced
 
 UUIDS = ("G0", "G1", "G2", "G3")
 ORDERED = UUIDS[:3]
@@ -47,7 +46,7 @@ class Story(RuleBasedStateMachine):
     def save(self, path: Path, text: str) -> None:
         if self.full_disk:
             raise OSError(errno.ENOSPC, "No space left on device")
-        write_synced(path, text)
+        path.write_text(text)  # what syncing is worth is another test
 
     def watch(self) -> None:
         """Note with every write which budget was in force."""
@@ -182,4 +181,4 @@ class Story(RuleBasedStateMachine):
 
 
 TestStory = Story.TestCase
-TestStory.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestStory.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)
