@@ -23,7 +23,7 @@ def gpu(watts=300.0, **changes):
 
 
 def engine(running=1):
-    return EngineSecond("e", running, 0, 10, 20, 100, 5, 3, 7)
+    return EngineSecond("e", 1, running, 0, 10, 20, 100, 5, 3, 7)
 
 
 def second(at, *watts, late=0.0):
@@ -162,3 +162,18 @@ def test_agent_rates_are_tokens_over_open_seconds_a_window(turns, rates):
     seen.turns = turns
 
     assert agent_rates([seen])[: len(rates)] == rates
+
+
+def test_engines_have_the_gpus_that_stand_in_their_place():
+    pair = EngineSecond("pair", 2, 1, 0, 0, 0, 1, 0, 0, 0)
+    idle = EngineSecond("idle", 1, 0, 0, 0, 0, 1, 0, 0, 0)
+    seen = FleetSecond(
+        1.0, 0.0, 0.0, tuple(gpu(clock_mhz=mhz) for mhz in (1, 2, 3, 4)), (idle, pair, engine())
+    )
+
+    assert [(one.name, [each.clock_mhz for each in gpus]) for one, gpus in seen.groups()] == [
+        ("idle", [1]),
+        ("pair", [2, 3]),
+        ("e", [4]),
+    ]
+    assert seen.busy_clocks() == [2, 3, 4]

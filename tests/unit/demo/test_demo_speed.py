@@ -38,7 +38,7 @@ class LateAbove:
     async def play(self, watch):
         late = 2.0 if self.speed > self.bearable else 0.1
         gpu = GpuSecond(400.0, 0.0, 50.0, 1980, 700.0, 0.0)
-        engine = EngineSecond("e", 1, 0, 0, 0, 1, 0, 0, 0)
+        engine = EngineSecond("e", 1, 1, 0, 0, 0, 1, 0, 0, 0)
         for at in range(1, 60):
             self.result.seconds.append(FleetSecond(float(at), 400.0, late, (gpu,), (engine,)))
             watch(self)

@@ -1,6 +1,7 @@
 """``wattline demo``: agents, gateway, node agents and simulated GPUs on this machine, three ways of running them."""
 
 import asyncio
+import os
 import signal
 import sys
 import tempfile
@@ -38,7 +39,7 @@ ARRIVE_WITHIN = 0.3
     "--folder",
     default=EXAMPLE,
     type=click.Path(path_type=Path),
-    help="Manifests of the fleet  [default: examples/one-box]",
+    help="Manifests of the fleet  [default: examples/two-nodes]",
 )
 @click.option("--product", default="h100", show_default=True, help="GPU product: h100, h100-nvl, h200, a100.")
 @click.option(
@@ -82,6 +83,8 @@ def demo(
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
+    if not report.absolute().parent.is_dir():
+        raise click.ClickException(f"{report.parent}: there is no such folder for the report")
     try:
         fleet = _fleet(folder)
         load = choose(
@@ -106,7 +109,7 @@ def demo(
     except KeyboardInterrupt:
         click.echo("stopped: every process has ended, every device is as it was", err=True)
         sys.exit(130)
-    _report(shown, _heading(setting, load, f"speed {shown.speed:g}"), report)
+    _report(shown, _heading(setting, load, f"speed {shown.speed:g}"), folder, report)
 
 
 def _show(setting: Setting, load: Load) -> Shown:
@@ -114,10 +117,11 @@ def _show(setting: Setting, load: Load) -> Shown:
         return asyncio.run(three_passes(setting, load, shows))
 
 
-def _report(shown: Shown, heading: str, path: Path) -> None:
+def _report(shown: Shown, heading: str, folder: Path, path: Path) -> None:
     click.echo("\n" + table.text([table.measured(result, shown.budget_watts) for result in shown.results]))
     path.write_text(html.page(shown, heading), encoding="utf-8")
-    again = "wattline simulate -f examples/one-box --trace YOURS"
+    shortest = os.path.relpath(folder)
+    again = f"wattline simulate -f {folder if shortest.startswith('..') else shortest} --trace YOURS"
     click.echo(f"\nReport with plots: {path}      The same on your trace: {again}")
 
 

@@ -11,7 +11,7 @@ from wattline.api.inferencepool import InferencePool
 from wattline.api.powerdomain import Budget, Mode, PowerDomain
 from wattline.model.fleet import Fleet
 
-EXAMPLE = Path(__file__).resolve().parents[4] / "examples" / "one-box"
+EXAMPLE = Path(__file__).resolve().parents[4] / "examples" / "two-nodes"
 
 
 def free_ports(count: int) -> list[int]:

@@ -110,9 +110,7 @@ def _energy(axis: Axes, results: Sequence[PassResult]) -> None:
 
 
 def _mean_clock(second: FleetSecond) -> float | None:
-    clocks = [
-        gpu.clock_mhz for gpu, engine in zip(second.gpus, second.engines, strict=False) if engine.running
-    ]
+    clocks = second.busy_clocks()
     return sum(clocks) / len(clocks) if clocks else None
 
 

@@ -1,6 +1,6 @@
 """What one pass showed, by the world's own record, the agents and the device journal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
@@ -21,6 +21,17 @@ class FleetSecond:
     late_seconds: float
     gpus: tuple[GpuSecond, ...]
     engines: tuple[EngineSecond, ...]
+
+    def groups(self) -> Iterator[tuple[EngineSecond, tuple[GpuSecond, ...]]]:
+        """Yield every engine with its GPUs."""
+        start = 0
+        for engine in self.engines:
+            yield engine, self.gpus[start : start + engine.gpus]
+            start += engine.gpus
+
+    def busy_clocks(self) -> list[int]:
+        """Return the clocks of the GPUs whose engine has work."""
+        return [gpu.clock_mhz for engine, gpus in self.groups() if engine.running for gpu in gpus]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +138,7 @@ class PassResult:
 
     def busy_clocks(self) -> list[int]:
         """Return the clocks of GPUs that worked, one for each second, sorted."""
-        return sorted(
-            gpu.clock_mhz
-            for second in self.seconds
-            for gpu, engine in zip(second.gpus, second.engines, strict=False)
-            if engine.running
-        )
+        return sorted(clock for second in self.seconds for clock in second.busy_clocks())
 
 
 def agent_rates(outcomes: Sequence[RunOutcome]) -> list[float]:

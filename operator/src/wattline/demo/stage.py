@@ -232,9 +232,12 @@ class Stage:
         shares: list[float] = []
         held = 0
         for node in self._setting.nodes:
-            view = await _replicas(http, self._commands.gateway_url, node)
-            shares += [each.resident_tokens / (each.capacity_tokens or math.inf) for each in view.replicas]
-            held += sum(each.waiting for each in view.replicas)
+            seen = {
+                each.name: each for each in (await _replicas(http, self._commands.gateway_url, node)).replicas
+            }
+            there = [seen[one.name] for _, one in self._setting.fleet.endpoints_on(node) if one.name in seen]
+            shares += [each.resident_tokens / (each.capacity_tokens or math.inf) for each in there]
+            held += sum(each.waiting for each in there)
         if shares:
             self.result.resident.append(Resident(self.passed_seconds, tuple(shares), held))
 

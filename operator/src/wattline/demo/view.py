@@ -147,18 +147,20 @@ def _gpus(result: PassResult, second: FleetSecond) -> Table:
     for name in ("engine", "watts", "limit", "clock", "°C", "resident", "running", "waiting"):
         table.add_column(name, justify="left" if name == "engine" else "right")
     shares = result.resident[-1].shares if result.resident else ()
-    for index, (gpu, engine) in enumerate(zip(second.gpus, second.engines, strict=False)):
+    for index, (engine, gpus) in enumerate(second.groups()):
         share = shares[index] if index < len(shares) else 0.0
-        table.add_row(
-            engine.name,
-            f"{gpu.watts:.0f} W",
-            f"{gpu.limit_watts:.0f} W",
-            f"{gpu.clock_mhz}",
-            f"{gpu.celsius:.0f}",
-            Text(f"{share:.0%}", style="red" if share >= FULL_MEMORY else ""),
-            f"{engine.running}",
-            f"{engine.waiting}",
-        )
+        for place, gpu in enumerate(gpus):
+            first = place == 0
+            table.add_row(
+                engine.name if first else "",
+                f"{gpu.watts:.0f} W",
+                f"{gpu.limit_watts:.0f} W",
+                f"{gpu.clock_mhz}",
+                f"{gpu.celsius:.0f}",
+                Text(f"{share:.0%}" if first else "", style="red" if share >= FULL_MEMORY else ""),
+                f"{engine.running}" if first else "",
+                f"{engine.waiting}" if first else "",
+            )
     return table
 
 

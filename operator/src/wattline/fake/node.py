@@ -118,6 +118,7 @@ def _engine_second(host: EngineHost) -> EngineSecond:
     engine = host.engine
     return EngineSecond(
         host.name,
+        len(engine.gpus),
         engine.running,
         engine.waiting,
         engine.kv_used_tokens,

@@ -26,6 +26,8 @@ class EngineSecond:
     """One engine at the end of a second; totals count from the node's beginning."""
 
     name: str
+    gpus: int
+    """How many GPUs it runs on; the record's GPUs stand in the order of the engines."""
     running: int
     waiting: int
     used_tokens: int
