@@ -194,7 +194,8 @@ def test_an_agent_holds_an_order_serves_readings_and_puts_everything_back(holdin
     assert json.loads(box.get("/healthz"))["state"] == "Enforcing"
 
     agent.send_signal(signal.SIGTERM)
-    assert ended(agent) == (0, "")
+    code, said = ended(agent)
+    assert (code, said.count("\n"), "n1 serves its readings at http://127.0.0.1:" in said) == (0, 1, True)
     assert box.untouched()
     assert all(gone(pid) for pid in parts.values())
     status = box.status()
@@ -210,6 +211,18 @@ def test_ctrl_c_in_a_terminal_reaches_all_three_and_still_puts_everything_back(b
 
     assert ended(agent)[0] == 0
     assert box.untouched()
+
+
+def test_a_gpu_that_cannot_be_put_back_is_named_and_the_exit_code_says_so(holding):
+    box, agent = holding
+    Faults(box.bank.mapping).lose(0)
+    until(lambda: box.status().gpus[0].reason.startswith("GpuLost"))
+    agent.send_signal(signal.SIGTERM)
+
+    code, said = ended(agent)
+    assert code == 1
+    assert f"GPU {UUIDS[0]} was not put back" in said
+    assert box.limits()[1] == 700.0
 
 
 def test_a_node_that_nobody_orders_is_told_of_and_not_touched(box):

@@ -39,6 +39,9 @@ class Config:
 EXIT_REFUSED = 3
 """A child ends with this when trying again would not help; it has said why."""
 
+EXIT_LEFT = 1
+"""The device process ends with this when it was to put everything back and could not; it has said what."""
+
 EXIT_AGAIN = 75
 """A child ends with this when only a new process can go on, e.g. under a new driver (sysexits: EX_TEMPFAIL)."""
 

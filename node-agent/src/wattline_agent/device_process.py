@@ -14,7 +14,15 @@ from pydantic import ValidationError
 
 from wattline.doors.clock import BootClock, Clock
 from wattline_agent.channel import Channel
-from wattline_agent.config import EXIT_AGAIN, EXIT_REFUSED, GIVE_UP, STOPPING, Config, log_to_stderr
+from wattline_agent.config import (
+    EXIT_AGAIN,
+    EXIT_LEFT,
+    EXIT_REFUSED,
+    GIVE_UP,
+    STOPPING,
+    Config,
+    log_to_stderr,
+)
 from wattline_agent.device import Device, DriverChanged
 from wattline_agent.governor import SAFETY_SECONDS, Governor
 from wattline_agent.hands import Hands
@@ -46,8 +54,8 @@ class Stop:
 
 async def run(
     governor: Governor, channel: Channel, clock: Clock, stop: Stop, boot_id: str, *, restore: bool
-) -> None:
-    """Run the loop until stopped, then leave the devices as they are or put them back."""
+) -> bool:
+    """Run the loop until stopped, then leave the devices as they are or put them back; say whether all went so."""
     due = said_at = clock.now()
     said: object = None
     parent = os.getppid()
@@ -67,14 +75,13 @@ async def run(
     until = clock.now() + RESTORE_SECONDS
     while restore and not stop.given_up and clock.now() < until and not governor.stop(clock.now()):
         await clock.sleep_until(clock.now() + SAFETY_SECONDS)
-    if restore:
-        for uuid in governor.hands.record.record.gpus:
-            gpu = governor.hands.gpus.get(uuid)
-            why = (
-                "the driver does not show it" if gpu is None else gpu.held(clock.now()) or "there was no time"
-            )
-            log.warning("GPU %s was not put back: %s", uuid, why)
+    left = tuple(governor.hands.record.record.gpus) if restore else ()
+    for uuid in left:
+        gpu = governor.hands.gpus.get(uuid)
+        why = "the driver does not show it" if gpu is None else gpu.held(clock.now()) or "there was no time"
+        log.warning("GPU %s was not put back: %s", uuid, why)
     channel.send(view(governor, boot_id, clock.now()).model_dump_json(by_alias=True))
+    return not left
 
 
 def hear(governor: Governor, text: str, now: float) -> None:
@@ -116,7 +123,7 @@ def build(config: Config, clock: Clock) -> Governor:
     return Governor(Hands(make(clock.now), record, claim), Bands(), clock.now())
 
 
-async def _main(config: Config, end: socket.socket) -> None:
+async def _main(config: Config, end: socket.socket) -> bool:
     clock = BootClock(config.speed)
     stop = Stop()
     loop = asyncio.get_running_loop()
@@ -126,7 +133,7 @@ async def _main(config: Config, end: socket.socket) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     governor = build(config, clock)
     try:
-        await run(governor, Channel(end), clock, stop, boot_id(), restore=config.on_stop == "restore")
+        return await run(governor, Channel(end), clock, stop, boot_id(), restore=config.on_stop == "restore")
     finally:
         governor.hands.close()
 
@@ -136,14 +143,14 @@ def main() -> int:
     log_to_stderr()
     config = Config.loads(sys.argv[1])
     try:
-        asyncio.run(_main(config, socket.socket(fileno=int(sys.argv[2]))))
+        done = asyncio.run(_main(config, socket.socket(fileno=int(sys.argv[2]))))
     except Taken as error:
         log.warning("%s", error)
         return EXIT_REFUSED
     except DriverChanged as error:
         log.warning("%s; starting again under the new driver", error)
         return EXIT_AGAIN
-    return 0
+    return 0 if done else EXIT_LEFT
 
 
 if __name__ == "__main__":

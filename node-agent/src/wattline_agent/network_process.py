@@ -233,6 +233,7 @@ class Network:
         bound = runner.addresses[0]
         shown = socket.gethostname() if host in {"0.0.0.0", "::", "[::]"} else host or "127.0.0.1"  # noqa: S104
         self.address = f"http://{shown}:{bound[1]}"
+        log.info("node %s serves its readings at %s", self.config.node, self.address)
         return runner
 
 

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from wattline_agent.channel import pair
-from wattline_agent.config import EXIT_AGAIN, EXIT_REFUSED, GIVE_UP, STOPPING, Config
+from wattline_agent.config import EXIT_AGAIN, EXIT_LEFT, EXIT_REFUSED, GIVE_UP, STOPPING, Config
 from wattline_agent.locks import Taken, take
 
 log = logging.getLogger("wattline-node-agent")
@@ -131,7 +131,7 @@ def _stop(device: Child, network: Child) -> int:
         network.process.kill()  # it makes no driver calls
         network.process.wait()
     if gone:
-        return 0
+        return EXIT_LEFT if device.ended() == EXIT_LEFT else 0
     pid = 0 if device.process is None else device.process.pid
     log.warning("process %s hangs in a driver call and is left alone; its GPUs stay locked", pid)
     return 1
