@@ -54,7 +54,7 @@ ARRIVE_WITHIN = 0.3
 )
 @click.option(
     "--pass-seconds",
-    default=45.0,
+    default=42.0,
     show_default=True,
     type=click.FloatRange(min=1),
     help="Wall time after which a pass ends with whatever is unfinished.",
