@@ -249,7 +249,7 @@ def parts(bench: Bench, seeds: int) -> dict[str, Iterator[str]]:
             yield from table(title, modes, seeds, bench, "affinity, admission on")
 
     def caps() -> Iterator[str]:
-        for load in (0.7, 1.1):
+        for load in (0.95, 1.1):
             peak = bench.all([Case(4, 4.0, load, 1, routing="affinity", budget_watts=1e6)])
             budget = round(0.75 * max(report["peak_watts"] for report in peak.values()))
             base = Case(4, 4.0, load, 0, budget_watts=float(budget))
@@ -269,7 +269,7 @@ def parts(bench: Bench, seeds: int) -> dict[str, Iterator[str]]:
         "caps": caps(),
         "routes": routes(),
         "loads1": loads(1, 12.0),
-        "day1": day(1, 24.0),
+        "day1": day(1, 12.0),
         "shapes": shapes(),
         "unshared": loads(1, 12.0, shared=False),
     }

@@ -9,9 +9,10 @@ not utilisation. Deviations, all of which its relay between a few levels loses e
 * The sensor of the slowest agent, 30 s slow, only trims: the ratio of what it says to what the model says is
   tracked as a low quantile. It watches, it does not integrate an error, so there is nothing to wind up while
   a bound, a limit or the engine binds.
-* Above alpha, and while agents are held, the clock is as fast as it helps and no faster: where decoding waits for
-  memory, clocks beyond some point only heat. From alpha to gamma, where new agents would be held, agents' rate
-  rises from that at the cheapest clock to nearly that at full speed.
+* KAIROS raises the clock with the resident share and takes the fastest above alpha. Here the rate that agents get
+  rises from that at the cheapest clock at half of alpha to nearly that at full speed at alpha, and the clock is the
+  slowest that gives it: where decoding waits for memory, clocks beyond some point only heat. The same holds while
+  agents are held.
 
 Only upward moves are immediate; down it goes one level at a time. Without knowledge of memory, or with a batch
 never seen, it goes up.
@@ -36,7 +37,9 @@ MARGIN_RATIO = 1.05
 """The predicted rate is to stand this far above the objective."""
 TRIM_STEP = 0.004
 """How fast the slowest agent's share of the model's rate is learnt, per second; slow, as its sensor is."""
-KEEN_RATIO = 0.92
+EARLY_RATIO = 0.6
+"""Ours: from this share of alpha on agents are sped up, fully at alpha: slow service is what fills memory."""
+KEEN_RATIO = 0.93
 """Ours: as fast as it helps is the slowest clock that gives agents this share of their rate at full speed."""
 ALIKE_RATIO = 1.02
 """Ours: of clocks whose predicted draw above idle differs by less, the fastest is taken."""
@@ -202,17 +205,18 @@ def _wanted(
     cheapest = max(next((level for level in levels if level >= planned), top), needed)
     if seen.waiting > 0:
         return keen, keen, Why.AGENTS_HELD, f"{seen.waiting} turns wait for memory"
-    if resident > memory.protect_above:
-        span = max(memory.admit_below - memory.protect_above, 1e-6)
-        share = min(1.0, (resident - memory.protect_above) / span)
+    early = EARLY_RATIO * memory.protect_above
+    if resident > early:
+        share = min(1.0, (resident - early) / (memory.protect_above - early))
         slow = rate(cheapest)
         clock = _slowest_above(levels, rate, slow + share * (rate(keen) - slow))
-        return (
-            max(clock, cheapest),
-            keen,
-            Why.MEMORY,
-            f"agents hold {resident:.0%} of the memory, above {memory.protect_above:.0%}",
-        )
+        if clock > cheapest:
+            return (
+                clock,
+                keen,
+                Why.MEMORY,
+                f"agents hold {resident:.0%} of the memory; from {early:.0%} on speed frees it",
+            )
     said = f"slowest agent predicted at {rate(cheapest):.0f} tok/s for {objective:.0f}"
     if cheapest == needed and cheapest != levels[0]:
         return cheapest, needed, Why.OBJECTIVE, said
@@ -331,7 +335,7 @@ def _observed(
     busy = seen.running > 0 and before.running > 0
     settled = seen.at_seconds - state.moved_at_seconds > SETTLE_SECONDS
     window = state.window
-    if not busy or not settled:
+    if not busy or not settled or seen.limit_bound:  # under a limit the clock wanders within the second
         return window, pace
     if window.clock_mhz != seen.clock_mhz:
         window = _Window()
