@@ -46,6 +46,11 @@ async def test_a_part_that_ends_says_which_and_why(tmp_path):
         await part.ready(never, "anything")
 
 
+async def test_a_part_that_is_not_installed_is_said(tmp_path):
+    with pytest.raises(PartFailedError, match="node-agent-n1 cannot start: there is no /no/such/tool"):
+        await Parts(tmp_path, {}).start("node-agent-n1", ["/no/such/tool"])
+
+
 async def test_a_part_that_does_not_get_there_says_how_far_it_was_to_get(tmp_path):
     parts = Parts(tmp_path, {})
     part = await parts.start("up", SLEEPER)

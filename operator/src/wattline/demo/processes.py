@@ -40,16 +40,21 @@ class Part:
             if os.getppid() != parent:
                 os.kill(os.getpid(), signal.SIGTERM)
 
-        with log.open("wb") as file:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=file,
-                stderr=file,
-                env={**os.environ, **environment},
-                start_new_session=True,
-                preexec_fn=die_with_parent,
-            )
+        try:
+            with log.open("wb") as file:
+                process = await asyncio.create_subprocess_exec(
+                    *command,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=file,
+                    stderr=file,
+                    env={**os.environ, **environment},
+                    start_new_session=True,
+                    preexec_fn=die_with_parent,
+                )
+        except FileNotFoundError as error:
+            raise PartFailedError(
+                f"{name} cannot start: there is no {command[0]}; install it first"
+            ) from error
         return cls(name, process, log)
 
     async def ended(self) -> int:
