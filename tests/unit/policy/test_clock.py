@@ -159,12 +159,12 @@ def test_a_limit_that_holds_the_clock_down_winds_nothing_up():
     plant = Plant(memory=0.001, compute=0.01)
     plant.run(2000)
     before = plant.clock
-    plant.slowest, kept = plant.slowest, plant.state.trim
+    plant.slowest, kept = plant.slowest, plant.state.learnt.trim
     for _ in range(600):
         plant.clock = 600  # what the limit lets through
         plant.second(limit_bound=True)
 
-    assert plant.state.trim == pytest.approx(kept, rel=0.25)
+    assert plant.state.learnt.trim == pytest.approx(kept, rel=0.25)
     plant.run(60)
     assert plant.clock == pytest.approx(before, rel=0.2)
 
@@ -182,11 +182,11 @@ def test_demand_is_what_the_objective_could_need_not_what_a_lowered_clock_draws(
 def test_a_restarted_engine_teaches_nothing_wrong():
     plant = Plant()
     plant.run(1000)
-    learnt = plant.state.pace
+    learnt = plant.state.learnt.pace
     plant.generated = plant.prompt = 0.0
     plant.second()
 
-    assert plant.state.pace == learnt
+    assert plant.state.learnt.pace == learnt
 
 
 @settings(max_examples=40, deadline=None)
