@@ -136,10 +136,9 @@ def _fleet(folder: Path) -> Fleet:
 
 def _longest_tokens(fleet: Fleet, product: str) -> int:
     """Return the longest run that any replica can be given."""
-    spec = fleet.pools[0].spec
-    return int(
-        spec.memory.never_above * min(one.capacity_tokens for one in physics_of(fleet.pools[0], product))
-    )
+    share = fleet.pools[0].spec.memory.never_above
+    engines = physics_of(fleet.pools[0], product)
+    return min(min(one.max_context_tokens, int(share * one.capacity_tokens)) for one in engines)
 
 
 def _heading(setting: Setting, load: Load, how: str) -> str:
