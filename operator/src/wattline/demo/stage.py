@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ class Stage:
         self._setting = setting
         self._load = load
         self._clock = BootClock(setting.speed)
-        self._state = setting.folder / plan.name.replace(" ", "-")
+        self._state = Path(tempfile.mkdtemp(prefix=f"{plan.name.replace(' ', '-')}-", dir=setting.folder))
         self._commands = Commands(
             self._state / "manifests", self._state, setting.speed, fleet.free_ports(1)[0]
         )
