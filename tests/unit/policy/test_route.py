@@ -59,10 +59,17 @@ def at(home, turns=1):
         ),
         pytest.param(
             at("b", 8),
-            [replica("a", 0.1), replica("b", 0.8)],
+            [replica("a", 0.1), replica("b", 0.92)],
             "a",
             Why.REASSIGNED,
-            id="eight turns and twice as full",
+            id="eight turns, full, and twice as full",
+        ),
+        pytest.param(
+            at("b", 8),
+            [replica("a", 0.1), replica("b", 0.8)],
+            "b",
+            Why.STAYS,
+            id="not full: a move would only cost the context again",
         ),
         pytest.param(
             at("b", 8), [replica("a", 0.5), replica("b", 0.8)], "b", Why.STAYS, id="not twice as full: stay"
@@ -110,3 +117,12 @@ def test_affinity_stays_and_sends_new_sessions_to_the_emptiest():
 
     assert decide(spec, RouteState(), NEW, replicas).replica == "b"
     assert decide(spec, RouteState(), at("a", 99), [replica("a", 0.9), replica("b", 0)]).replica == "a"
+
+
+def test_young_agents_count_with_what_they_will_grow_to():
+    young = [
+        ReplicaSeen("a", True, 10_000, 100_000, 100, 60_000),
+        ReplicaSeen("b", True, 30_000, 100_000, 100, 35_000),
+    ]
+
+    assert decide(WATTLINE, RouteState(), NEW, young).replica == "b"

@@ -275,13 +275,10 @@ class Desk:
     def _look(self, ask: Ask, name: str) -> route.ReplicaSeen:
         """Return a replica as it stands for a turn."""
         known = self._replicas[name]
-        return route.ReplicaSeen(
-            name,
-            known.usable,
-            self.ledger.resident_tokens(name),
-            known.capacity_tokens,
-            self.ledger.added_tokens(ask.session, name, ask.context, ask.tokens),
-        )
+        resident = self.ledger.resident_tokens(name)
+        added = self.ledger.added_tokens(ask.session, name, ask.context, ask.tokens)
+        expected = self.growth.peak_tokens(resident + added, self.ledger.session_count(name) + 1)
+        return route.ReplicaSeen(name, known.usable, resident, known.capacity_tokens, added, expected)
 
     def _seated(self, ask: Ask, replica: str, answer: Answer) -> Answer:
         seat = self._seats.get(ask.session)

@@ -5,8 +5,9 @@ stays where its KV memory is; new ones go to the first replica with room while a
 (a lightly loaded GPU draws ~100 W more than an idle one at any clock), else to the emptiest; after 8 turns on a
 replica that holds twice what the emptiest does, a session moves at a turn boundary.
 
-Ours: a session moves only off a replica whose memory is tight (past alpha, and past the consolidation share). Before
-that memory is not what limits anybody, a move costs the whole context again, and the ratio to an empty neighbour is
+Ours: room and emptiness are those that the sessions will leave once they have grown, as admission foresees it: young
+agents are small and share their opening, so that a dozen seem to fit where four will fill the memory. And a session
+moves only off a replica that takes no new agents (past gamma, and past the consolidation share). Before that memory is not what limits anybody, a move costs the whole context again, and the ratio to an empty neighbour is
 infinite: consolidated agents would be sent away as soon as they grow. Nor does a session move where the move itself
 would reverse the imbalance. A replica that is away, stale or of unknown capacity counts as full.
 """
@@ -65,6 +66,8 @@ class ReplicaSeen:
     resident_tokens: float
     capacity_tokens: float | None
     added_tokens: float
+    expected_tokens: float = 0.0
+    """What its sessions and the asking one will hold together once they have grown, as far as that is foreseen."""
 
     @property
     def share(self) -> float:
@@ -72,6 +75,13 @@ class ReplicaSeen:
         if not self.usable or not self.capacity_tokens:
             return 1.0
         return self.resident_tokens / self.capacity_tokens
+
+    @property
+    def expected_share(self) -> float:
+        """Resident share of the capacity with the context, once all have grown; full where that is unknown."""
+        if not self.usable or not self.capacity_tokens:
+            return 1.0
+        return max(self.resident_tokens + self.added_tokens, self.expected_tokens) / self.capacity_tokens
 
     def room(self, share: float) -> bool:
         """Return whether the context fits below a share of the capacity."""
@@ -120,10 +130,10 @@ def decide(spec: RouteSpec, state: RouteState, ask: Ask, replicas: Sequence[Repl
 def _fresh(spec: RouteSpec, usable: Sequence[ReplicaSeen]) -> tuple[ReplicaSeen, Why]:
     below = spec.routing.consolidate_below
     if spec.mode is Mode.WATTLINE and all(replica.share < below for replica in usable):
-        packed = next((replica for replica in usable if replica.room(below)), None)
+        packed = next((replica for replica in usable if replica.expected_share <= below), None)
         if packed is not None:
             return packed, Why.CONSOLIDATED
-    return min(usable, key=lambda replica: replica.share), Why.EMPTIEST
+    return min(usable, key=lambda replica: replica.expected_share), Why.EMPTIEST
 
 
 def stays(spec: RouteSpec, ask: Ask, home: ReplicaSeen) -> bool:
@@ -133,7 +143,7 @@ def stays(spec: RouteSpec, ask: Ask, home: ReplicaSeen) -> bool:
         return False
     if spec.mode is Mode.AFFINITY or ask.turns_at_home < rule.reassign_after_turns:
         return True
-    return home.share < max(rule.consolidate_below, spec.memory.protect_above)
+    return home.share < max(rule.consolidate_below, spec.memory.admit_below)
 
 
 def _better(
