@@ -35,6 +35,8 @@ EARLY_RATIO = 0.6
 """Ours: from this share of alpha on agents are sped up, fully at alpha: slow service is what fills memory."""
 KEEN_RATIO = 0.93
 """Ours: as fast as it helps is the slowest clock that gives agents this share of their rate at full speed."""
+HELD_RATIO = 0.98
+"""Ours: the same while agents are held: then every agent that is slower keeps another one out."""
 ALIKE_RATIO = 1.02
 """Ours: of clocks whose predicted draw above idle differs by less, the fastest is taken."""
 PLAN_SECONDS = 20.0
@@ -152,6 +154,7 @@ def _wanted(
     planned = state.cheapest_mhz
     cheapest = max(next((level for level in levels if level >= planned), top), needed)
     if seen.waiting > 0:
+        keen = max(keen, _slowest_above(levels, rate, HELD_RATIO * rate(top)))
         return keen, keen, Why.AGENTS_HELD, f"{seen.waiting} turns wait for memory"
     early = EARLY_RATIO * memory.protect_above
     if resident > early:
