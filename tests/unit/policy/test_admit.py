@@ -101,9 +101,17 @@ def test_a_crowd_that_just_started_is_given_room_to_grow_and_an_old_one_is_not_h
     assert decide(AdmitSpec(Memory(), growth_room=0), growing, AdmitState(), young).why is Why.ROOM
 
 
+def test_many_agents_that_have_just_started_do_not_teach_that_none_ever_ends():
+    growth = Growth()
+    for _ in range(15 * 30):
+        growth = growth.turn(900)
+
+    assert growth.ended / growth.turns > 1 / 75
+
+
 def test_growth_is_learnt_from_turns_and_ends():
     growth = Growth()
-    for _ in range(500):
+    for _ in range(2000):
         for _ in range(10):
             growth = growth.turn(200)
         growth = growth.end()

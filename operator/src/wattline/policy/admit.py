@@ -64,13 +64,14 @@ class AdmitSpec:
 class Growth:
     """How sessions grow and end, learnt from turns.
 
-    Starts from a prior worth one session: 37 turns (KAIROS) of 500 new tokens each (ours, after papers.md
-    section 1's workload: about 150 generated and 350 observed).
+    Starts from a prior worth twenty sessions: 37 turns (KAIROS) of 500 new tokens each (ours, after papers.md
+    section 1's workload: about 150 generated and 350 observed). Twenty, because what a gateway sees first is
+    censored: many turns and no end yet, from which a lighter prior learns that sessions hardly ever end.
     """
 
-    turns: float = 37.0
-    ended: float = 1.0
-    tokens: float = 37.0 * 500.0
+    turns: float = 20 * 37.0
+    ended: float = 20 * 1.0
+    tokens: float = 20 * 37.0 * 500.0
     memory_turns: float = 5000.0
     """Turns after which an observation has lost its weight."""
 
