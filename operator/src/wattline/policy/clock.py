@@ -31,9 +31,9 @@ DOWN_SECONDS = 2.0
 """At most one level down in this time (papers: at most one step per 2 s)."""
 MARGIN_RATIO = 1.05
 """The predicted rate is to stand this far above the objective."""
-EARLY_RATIO = 0.6
+EARLY_RATIO = 0.4
 """Ours: from this share of alpha on agents are sped up, fully at alpha: slow service is what fills memory."""
-KEEN_RATIO = 0.93
+KEEN_RATIO = 0.96
 """Ours: as fast as it helps is the slowest clock that gives agents this share of their rate at full speed."""
 HELD_RATIO = 0.98
 """Ours: the same while agents are held: then every agent that is slower keeps another one out."""
