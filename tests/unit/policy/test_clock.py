@@ -21,7 +21,7 @@ BOUNDS = ClockBounds(CLOCKS)
 class Plant:
     """A replica of a few lines: steps of ``memory`` or ``compute`` seconds, whichever is longer, and a power curve."""
 
-    def __init__(self, *, memory=0.007, compute=0.005, agents=3, slowest=0.7, resident=0.4, waiting=0):
+    def __init__(self, *, memory=0.007, compute=0.005, agents=3, slowest=0.7, resident=0.2, waiting=0):
         self.memory, self.compute, self.agents = memory, compute, agents
         self.slowest, self.resident, self.waiting = slowest, resident, waiting
         self.state = ClockState()
