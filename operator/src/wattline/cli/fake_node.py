@@ -87,7 +87,11 @@ def fake_node(
             (EngineServer(place.host, world, chunk_wall_seconds=chunk_ms / 1000).app(), listener)
             for place, listener in zip(places, listeners, strict=True)
         ]
-        asyncio.run(_serve(world, servers, f"{node}: {len(places)} engines ready"))
+        asyncio.run(
+            _serve(
+                world, servers, f"{node}: {len(places)} {'engine' if len(places) == 1 else 'engines'} ready"
+            )
+        )
 
 
 def _listening(place: Place) -> socket.socket:
