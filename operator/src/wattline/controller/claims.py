@@ -9,7 +9,8 @@ from wattline.api.powernode import GpuOrder, GpuStatus, ReplicaOrder
 from wattline.controller.facts import floor_watts
 from wattline.model.bounds import bound_watts
 from wattline.model.cluster import NodeView
-from wattline.model.fleet import Fleet, full_name
+from wattline.model.fleet import Fleet
+from wattline.model.orders import gpu_order, replica_order
 from wattline.policy.share import Claim, Grant, Why
 
 CLASSES = tuple(PowerClass)
@@ -24,17 +25,7 @@ def gpu_orders(fleet: Fleet, node: NodeView) -> tuple[GpuOrder, ...]:
 
 def replica_orders(fleet: Fleet, node: str) -> tuple[ReplicaOrder, ...]:
     """Return the engines of a node; also those that get no work, for they may still be finishing some."""
-    return tuple(
-        ReplicaOrder(
-            pool=full_name(pool),
-            name=endpoint.name,
-            url=endpoint.url,
-            gpus=endpoint.gpus,
-            tokens_per_second_per_agent_p5=pool.spec.objective.tokens_per_second_per_agent_p5,
-            memory=pool.spec.memory,
-        )
-        for pool, endpoint in fleet.endpoints_on(node)
-    )
+    return tuple(replica_order(pool, endpoint) for pool, endpoint in fleet.endpoints_on(node))
 
 
 def node_claims(fleet: Fleet, node: NodeView) -> Iterator[Claim]:
@@ -76,19 +67,7 @@ def _owners(fleet: Fleet, node: str) -> dict[str, tuple[InferencePool, Endpoint]
 
 
 def _order(uuid: str, owner: tuple[InferencePool, Endpoint] | None) -> GpuOrder:
-    if owner is None:
-        return GpuOrder(uuid=uuid, group=uuid)
-    pool, endpoint = owner
-    power = pool.spec.power
-    return GpuOrder(
-        uuid=uuid,
-        group=f"{full_name(pool)}/{endpoint.name}",
-        power_class=pool.spec.power_class,
-        watts_min=power.watts_per_gpu.min,
-        watts_max=power.watts_per_gpu.max,
-        clock_mhz_min=power.clock_mhz.min,
-        clock_mhz_max=power.clock_mhz.max,
-    )
+    return GpuOrder(uuid=uuid, group=uuid) if owner is None else gpu_order(*owner, uuid)
 
 
 def _class(owner: tuple[InferencePool, Endpoint] | None) -> PowerClass:

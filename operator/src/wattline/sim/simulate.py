@@ -7,10 +7,11 @@ from wattline.api.base import PowerClass
 from wattline.api.inferencepool import InferencePool
 from wattline.api.powernode import GpuOrder, ReplicaOrder
 from wattline.model.fleet import full_name
+from wattline.model.orders import gpu_order, replica_order
 from wattline.sim.agents import Agents
 from wattline.sim.events import Events
 from wattline.sim.gateway import Gateway
-from wattline.sim.node import Node, gpu_order, replica_order, set_clock
+from wattline.sim.node import Node, set_clock
 from wattline.sim.rates import SAMPLE_SECONDS, AgentRates
 from wattline.sim.replica import Replica
 from wattline.sim.report import Report, spread
