@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from aiohttp import web
 
-from wattline.cli.options import speed_option, state_option
+from wattline.cli.options import files_option, speed_option, state_option
 from wattline.doors import manifests
 from wattline.doors.clock import BootClock
 from wattline.fake.build import NodeError, Place, build
@@ -24,15 +24,7 @@ from wattline.model.errors import ManifestError
 
 @click.command()
 @click.argument("node")
-@click.option(
-    "-f",
-    "--folder",
-    "folders",
-    multiple=True,
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Manifests: files or folders.",
-)
+@files_option
 @state_option
 @click.option("--product", default="h100", show_default=True, help="GPU product: h100, h100-nvl, h200, a100.")
 @speed_option
@@ -51,7 +43,7 @@ from wattline.model.errors import ManifestError
 )
 def fake_node(
     node: str,
-    folders: tuple[Path, ...],
+    files: tuple[Path, ...],
     state: Path,
     product: str,
     speed: float,
@@ -67,7 +59,7 @@ def fake_node(
     try:
         if library_dir is not None:
             library.build(library_dir)
-        gpus, places = build(manifests.load(folders), node, product, seed=seed, at_seconds=clock.now())
+        gpus, places = build(manifests.load(files), node, product, seed=seed, at_seconds=clock.now())
     except (ManifestError, NodeError, library.BuildError) as error:
         raise click.ClickException(str(error)) from error
     with contextlib.ExitStack() as stack:

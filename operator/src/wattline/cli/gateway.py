@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from wattline.cli.options import address, speed_option, state_option
+from wattline.cli.options import address, files_option, speed_option, state_option
 from wattline.doors.clock import BootClock
 from wattline.gateway.main import Place, listener, run
 from wattline.gateway.settings import Settings
@@ -21,15 +21,7 @@ LEAST_POLL_WALL_SECONDS = 0.2
 
 
 @click.command()
-@click.option(
-    "-f",
-    "--folder",
-    "folders",
-    multiple=True,
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Manifests: files or folders.",
-)
+@files_option
 @state_option
 @speed_option
 @click.option(
@@ -87,7 +79,7 @@ LEAST_POLL_WALL_SECONDS = 0.2
     type=click.FloatRange(min=0),
     help="Seconds to finish running turns after SIGTERM.",
 )
-def gateway(folders: tuple[Path, ...], state: Path, speed: float, listen: str, **flags: Any) -> None:
+def gateway(files: tuple[Path, ...], state: Path, speed: float, listen: str, **flags: Any) -> None:
     """Serve /v1/chat/completions and /v1/completions for the InferencePools of FOLDER.
 
     Admits agents by the KV memory there is, keeps their turns where their context is, and says in a header what each
@@ -105,7 +97,7 @@ def gateway(folders: tuple[Path, ...], state: Path, speed: float, listen: str, *
         poll_seconds=max(DEFAULTS.poll_seconds, LEAST_POLL_WALL_SECONDS * speed),
     )
     try:
-        place = Place(folders, state, speed)
+        place = Place(files, state, speed)
         host, port = address(listen)
         with listener(host, port) as sock:
             _with_fastest_loop(run(place, settings, BootClock(speed), sock))

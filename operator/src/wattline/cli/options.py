@@ -4,6 +4,16 @@ from pathlib import Path
 
 import click
 
+files_option = click.option(
+    "-f",
+    "--file",
+    "files",
+    multiple=True,
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Manifest or folder of manifests; may be given more than once.",
+)
+
 state_option = click.option(
     "--state",
     type=click.Path(file_okay=False, path_type=Path),

@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from wattline.cli.options import files_option
 from wattline.doors import manifests
 from wattline.model.errors import ManifestError
 from wattline.model.fleet import full_name
@@ -26,8 +27,7 @@ GENERATED_RUNS = 68
 
 
 @click.command()
-@click.option("-f", "--file", "files", multiple=True, required=True, type=click.Path(path_type=Path),
-              help="Manifest or folder of manifests; may be given more than once.")  # fmt: skip
+@files_option
 @click.option("--trace", type=click.Path(path_type=Path),
               help="Recorded agents: agentcgroup llm_calls or Claude Code requests, CSV or CSV.gz, or their folder. "
                    "Runs are generated when unset.")  # fmt: skip
