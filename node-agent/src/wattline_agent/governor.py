@@ -89,10 +89,7 @@ class Governor:
                 record.follow(lease, record.record.fence)
             case LoadsSeen(replicas=replicas):
                 self.loads_at = now
-                self.loads = {
-                    (load.pool, load.name): node.ReplicaSeen(**load.model_dump(exclude={"pool", "name"}))
-                    for load in replicas
-                }
+                self.loads = {(load.pool, load.name): load.seen for load in replicas}
 
     # -- see, decide, act --------------------------------------------------------------------------------------
 

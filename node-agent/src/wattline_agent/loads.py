@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from wattline.api.powernode import ReplicaOrder
 from wattline.doors.engine import EngineSample
+from wattline.loops.seen import ReplicaSeen
 from wattline.model.wire import ReplicaLoad
 from wattline_agent.messages import LoadsSeen, ReplicaLoadSeen
 
@@ -53,9 +54,7 @@ class Heard:
         capacities = [shard.capacity_tokens for shard in shards if shard.capacity_tokens is not None]
         if engine is not None and engine.capacity_tokens is not None:
             capacities.append(engine.capacity_tokens)
-        return ReplicaLoadSeen(
-            pool=order.pool,
-            name=order.name,
+        seen = ReplicaSeen(
             resident_tokens=sum(shard.resident_tokens for shard in shards) if known else None,
             capacity_tokens=min(capacities, default=None),
             slowest_agent_tokens_per_second=min(slowest, default=None) if known else None,
@@ -67,3 +66,4 @@ class Heard:
             cached_tokens_total=engine.cached_tokens if engine is not None else 0.0,
             generation_tokens_total=engine.generation_tokens if engine is not None else 0.0,
         )
+        return ReplicaLoadSeen(pool=order.pool, name=order.name, seen=seen)

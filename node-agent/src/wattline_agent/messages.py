@@ -6,6 +6,7 @@ from pydantic import Field, TypeAdapter
 
 from wattline.api.base import Spec
 from wattline.api.powernode import GpuStatus, NodeState, PowerNodeSpec
+from wattline.loops.seen import ReplicaSeen
 from wattline.model.wire import GpuSample
 
 
@@ -28,18 +29,11 @@ class LeaseSeen(Spec):
 
 
 class ReplicaLoadSeen(Spec):
-    """What gateways and engine say of one replica; none of what is not known."""
+    """What gateways and engine say of one replica."""
 
     pool: str
     name: str
-    resident_tokens: int | None = None
-    capacity_tokens: int | None = None
-    slowest_agent_tokens_per_second: float | None = None
-    running: int = 0
-    waiting: int = 0
-    prompt_tokens_total: float = 0.0
-    cached_tokens_total: float = 0.0
-    generation_tokens_total: float = 0.0
+    seen: ReplicaSeen
 
 
 class LoadsSeen(Spec):

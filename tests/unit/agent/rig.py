@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from wattline.api.powernode import GpuOrder, LeaseRef, PowerNodeSpec, ReplicaOrder
+from wattline.loops.seen import ReplicaSeen
 from wattline.model.bounds import bound_watts
 from wattline.model.errors import GpuLost
 from wattline.model.gpu import EventReason, GpuIdentity, GpuReading
@@ -221,7 +222,7 @@ def replica(index: int, *gpus: str) -> ReplicaOrder:
 
 def load(index: int = 0, **changes) -> ReplicaLoadSeen:
     calm = {"resident_tokens": 100_000, "capacity_tokens": 400_000, "slowest_agent_tokens_per_second": 60.0}
-    return ReplicaLoadSeen(pool="coder", name=f"r{index}", **calm | changes)
+    return ReplicaLoadSeen(pool="coder", name=f"r{index}", seen=ReplicaSeen(**calm | changes))
 
 
 def loads(*each: ReplicaLoadSeen) -> LoadsSeen:

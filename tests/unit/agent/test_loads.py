@@ -48,7 +48,7 @@ def heard(*, gateways=None, engine_at=10.0) -> Heard:
 
 
 def seen(here, *, now=11.0, gateways=(GATEWAY,)):
-    return here.loads([ORDER], gateways, now).replicas[0]
+    return here.loads([ORDER], gateways, now).replicas[0].seen
 
 
 def test_gateway_and_engine_together_make_a_known_replica():

@@ -66,7 +66,7 @@ async def test_an_engine_that_hangs_does_not_keep_the_others_from_being_heard(tm
         device = Channel(ours)
         told: list[LoadsSeen] = []
         async with asyncio.timeout(10):
-            while asked["gateway"] < 5 or not told or told[-1].replicas[0].resident_tokens is None:
+            while asked["gateway"] < 5 or not told or told[-1].replicas[0].seen.resident_tokens is None:
                 await asyncio.sleep(0.02)
                 told += [INBOUND.validate_json(text) for text in device.receive()]
         polling.cancel()
@@ -76,8 +76,8 @@ async def test_an_engine_that_hangs_does_not_keep_the_others_from_being_heard(tm
         theirs.close()
 
     known, unknown = told[-1].replicas
-    assert (known.resident_tokens, known.capacity_tokens) == (700, 16000)
+    assert (known.seen.resident_tokens, known.seen.capacity_tokens) == (700, 16000)
     assert (known.running, known.waiting) == (3, 4)
     assert known.slowest_agent_tokens_per_second == 33.0
-    assert unknown.resident_tokens is None
+    assert unknown.seen.resident_tokens is None
     assert asked["engine"] >= 4
