@@ -77,7 +77,7 @@ async def test_an_engine_that_hangs_does_not_keep_the_others_from_being_heard(tm
 
     known, unknown = told[-1].replicas
     assert (known.seen.resident_tokens, known.seen.capacity_tokens) == (700, 16000)
-    assert (known.running, known.waiting) == (3, 4)
-    assert known.slowest_agent_tokens_per_second == 33.0
+    assert (known.seen.running, known.seen.waiting) == (3, 4)
+    assert known.seen.slowest_agent_tokens_per_second == 33.0
     assert unknown.seen.resident_tokens is None
     assert asked["engine"] >= 4
