@@ -228,10 +228,14 @@ def parts(bench: Bench, seeds: int) -> dict[str, Iterator[str]]:
 
     def shapes() -> Iterator[str]:
         for shape in ("linear", "flat"):
-            for load in (0.5, 0.9):
-                modes = clocks(1, 12.0, load, shape=shape)
-                title = f"1 replica, shape {shape}, load {load}, 12 h"
-                yield from table(title, modes, seeds, bench, "full, no admission, affinity")
+            modes = clocks(1, 4.0, 0.5, shape=shape)
+            title = f"1 replica, shape {shape}, load 0.5, 4 h"
+            yield from table(title, modes, seeds, bench, "full, no admission, affinity")
+
+    def unshared() -> Iterator[str]:
+        modes = clocks(1, 4.0, 0.5, shared=False)
+        title = "1 replica, no opening prompt shared, load 0.5, 4 h"
+        yield from table(title, modes, seeds, bench, "full, no admission, affinity")
 
     def routes() -> Iterator[str]:
         for load in (0.7, 0.95):
@@ -269,7 +273,7 @@ def parts(bench: Bench, seeds: int) -> dict[str, Iterator[str]]:
         "loads1": loads(1, 12.0),
         "day1": day(1, 12.0),
         "shapes": shapes(),
-        "unshared": loads(1, 12.0, shared=False),
+        "unshared": unshared(),
     }
 
 
