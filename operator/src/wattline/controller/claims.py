@@ -50,11 +50,6 @@ def node_claims(fleet: Fleet, node: NodeView) -> Iterator[Claim]:
         )
 
 
-def highest_class(claims: Sequence[Claim]) -> PowerClass:
-    """Return the class of a node's claims that comes first."""
-    return min((claim.power_class for claim in claims), key=CLASSES.index)
-
-
 def together(node: str, grants: Sequence[Grant]) -> Grant:
     """Return the grants of one node as one; the reason is that of the class that is shortest of watts."""
     order = (Why.FLOORS_EXCEED_BUDGET, Why.AT_FLOOR, Why.SHARED, Why.DEMAND_MET, Why.AT_CEILING)

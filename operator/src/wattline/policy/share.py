@@ -15,7 +15,7 @@ matter when replicas can be stopped.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -203,8 +203,3 @@ def _grant(claim: Claim, watts: float, bound_by: str | None, too_small: Mapping[
     if watts <= claim.floor_watts + GRID_WATTS:
         return Grant(claim.name, watts, Why.AT_FLOOR, f"the least its devices take, {missing}")
     return Grant(claim.name, watts, Why.SHARED, missing)
-
-
-def total_watts(grants: Iterable[Grant]) -> float:
-    """Return the sum of the grants."""
-    return math.fsum(grant.watts for grant in grants)

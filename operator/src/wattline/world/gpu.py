@@ -81,10 +81,6 @@ class Gpu:
 
     # Physics.
 
-    def clock_for(self, load: Load) -> int:
-        """Return the clock that ``load`` gets now, under lock, limit, heat and settling."""
-        return self._power.clocks_mhz[self._state_for(load).clock_index]
-
     def step_seconds_for(self, load: Load) -> float:
         """Return how long a step of ``load`` takes now."""
         return self._power.step_seconds(load, self._state_for(load))

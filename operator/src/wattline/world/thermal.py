@@ -33,7 +33,3 @@ class Thermal:
         for index, stage in enumerate(self.stages):
             final = watts * stage.celsius_per_watt
             rises[index] = final + (rises[index] - final) * exp(-seconds / stage.time_constant_seconds)
-
-    def steady_celsius(self, watts: float) -> float:
-        """Return the temperature after a long time at ``watts``."""
-        return self.inlet_celsius + watts * sum(stage.celsius_per_watt for stage in self.stages)
