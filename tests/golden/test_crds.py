@@ -56,7 +56,10 @@ def test_only_our_own_left_over_files_are_taken_away(tmp_path):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_schema_is_structural(kind):
     for path, node in nodes(crds.schema(kind)):
-        assert not {"title", "$ref", "anyOf", "oneOf", "additionalProperties", "const"} & node.keys(), path
+        assert not {"title", "$ref", "anyOf", "oneOf", "propertyNames", "const"} & node.keys(), path
+        if "additionalProperties" in node:
+            assert isinstance(node["additionalProperties"], dict), path
+            assert "properties" not in node, path
         assert isinstance(node["type"], str), path
         assert isinstance(node.get("exclusiveMinimum", True), bool), path
         if "properties" in node:

@@ -33,6 +33,30 @@ DNS_NAME = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 NodeName = Annotated[str, Field(min_length=1, max_length=253, pattern=DNS_NAME)]
 """Name of a node."""
 
+LabelKey = Annotated[str, Field(min_length=1, max_length=316)]
+"""Key of a label, with its prefix where it has one."""
+
+LabelValue = Annotated[str, Field(max_length=63, pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$")]
+"""Value of a label."""
+
+MANAGED = "wattline.dev/managed"
+"""Label of a node that is opted in, with the value `true`."""
+
+HELD = "wattline.dev/held"
+"""Label of a node whose GPUs we hold, with the value `true`; ours to set and take away."""
+
+UNCAPPED = "wattline.dev/uncapped"
+"""Taint of a node whose GPUs are to be limited and are not read back as such."""
+
+PLACEMENT_GATE = "wattline.dev/placement"
+"""Scheduling gate of a pod that waits for watts."""
+
+POOL = "wattline.dev/pool"
+"""Label of the pods of a pool's template; its value is the pool's name."""
+
+FIELD_MANAGER = "wattline-operator"
+"""Who owns what we apply."""
+
 
 class PowerClass(StrEnum):
     """Who keeps watts longest when there are too few: Protected, then Standard, then BestEffort."""

@@ -1,11 +1,14 @@
 """PowerDomain: a site, row, rack or feed with a watt budget."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from wattline.api.base import DNS_NAME, Condition, NodeName, Object, Spec
+from wattline.api.base import DNS_NAME, Condition, LabelKey, LabelValue, NodeName, Object, Spec
+
+NODES_ONE_WAY = "nodes are named in nodes or selected by nodeSelector, not both"
 
 
 class Mode(StrEnum):
@@ -45,8 +48,30 @@ class Budget(Spec):
         return self
 
 
+class NodeSelector(Spec):
+    """Which nodes of a cluster hang on a domain."""
+
+    match_labels: dict[LabelKey, LabelValue] = Field(min_length=1, max_length=16)
+    """Labels a node has, all of them."""
+
+    def selects(self, labels: Mapping[str, str]) -> bool:
+        """Whether a node with these labels is selected."""
+        return all(labels.get(key) == value for key, value in self.match_labels.items())
+
+
 class PowerDomainSpec(Spec):
     """What the user asks for."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {
+                    "rule": "!has(self.nodeSelector) || !has(self.nodes) || size(self.nodes) == 0",
+                    "message": NODES_ONE_WAY,
+                }
+            ]
+        }
+    )
 
     parent: str | None = Field(default=None, min_length=1, max_length=253, pattern=DNS_NAME)
     """Name of the domain this one hangs on; none for a root."""
@@ -54,11 +79,21 @@ class PowerDomainSpec(Spec):
     nodes: tuple[NodeName, ...] = Field(default=(), max_length=512)
     """Nodes of this domain by name; naming a node here is its opt-in on a box without Kubernetes."""
 
+    node_selector: NodeSelector | None = None
+    """Nodes of this domain by label, of those with the label wattline.dev/managed=true; a node hangs on the
+    lowest domain that selects it."""
+
     mode: Mode = Mode.OBSERVE
     """Whether this domain only reports or is enforced."""
 
     budget: Budget
     """Watts of this domain."""
+
+    @model_validator(mode="after")
+    def _nodes_one_way(self) -> Self:
+        if self.node_selector is not None and self.nodes:
+            raise ValueError(NODES_ONE_WAY)
+        return self
 
 
 class PowerDomainStatus(Spec):
@@ -73,8 +108,11 @@ class PowerDomainStatus(Spec):
     draw_watts: float | None = None
     """Measured draw of the domain's GPUs; absent while a node does not answer."""
 
+    nodes: int = 0
+    """How many nodes hang on this domain and those below it."""
+
     conditions: tuple[Condition, ...] = Field(default=(), max_length=8)
-    """Accepted, Enforced."""
+    """Accepted, Enforced, and Released while a node waits to be released."""
 
 
 class PowerDomain(Object[PowerDomainSpec, PowerDomainStatus]):

@@ -150,6 +150,17 @@ class GpuStatus(Spec):
     """When the limit was read back, on the node's clock."""
 
 
+class PodGpus(Spec):
+    """The GPUs that the kubelet gave to one pod, through a device plugin or a DRA driver."""
+
+    namespace: str
+    """Namespace of the pod."""
+    name: str
+    """Name of the pod."""
+    gpus: tuple[str, ...] = ()
+    """UUIDs of its GPUs."""
+
+
 class PowerNodeStatus(Spec):
     """What the node's agent answers; written by it alone."""
 
@@ -176,6 +187,9 @@ class PowerNodeStatus(Spec):
 
     gpus: tuple[GpuStatus, ...] = ()
     """Every GPU of the node."""
+
+    pods: tuple[PodGpus, ...] = ()
+    """Every pod of the node that has GPUs, as the kubelet says; empty on a box without Kubernetes."""
 
 
 class PowerNode(Object[PowerNodeSpec, PowerNodeStatus]):
