@@ -30,7 +30,7 @@ check: .venv/ready $(SHIM) ## format, lint, types, import contracts, generated f
 
 lock: $(UV) ## renew requirements/dev.txt (needs a network)
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		requirements/dev.in operator/pyproject.toml node-agent/pyproject.toml --extra cli --extra gateway --extra operator --extra fake --extra sim \
+		requirements/dev.in operator/pyproject.toml node-agent/pyproject.toml --extra cli --extra gateway --extra operator --extra kube --extra fake --extra sim \
 		--no-emit-package wattline -o requirements/dev.txt
 
 .venv/ready: operator/pyproject.toml node-agent/pyproject.toml requirements/dev.txt | $(UV)

@@ -11,6 +11,7 @@ from wattline.controller.balance import PERIOD_SECONDS, balance
 from wattline.controller.facts import acknowledged
 from wattline.doors.clock import LoopClock
 from wattline.model.errors import ClusterError
+from wattline.model.journal import Journal
 
 pytestmark = pytest.mark.looptime
 
@@ -46,6 +47,9 @@ class Objects:
         self.loop.store[node] = (spec, generation + 1)
         return True
 
+    async def perform(self, actions):
+        self.done += [(self._now(), f"perform {action}") for action in actions]
+
     async def renew(self, lease):
         self._note(f"renew {lease}")
 
@@ -53,7 +57,10 @@ class Objects:
         return {node: self.loop.nodes[node].view({}).readings for node in addresses}
 
     def _note(self, what):
-        self.done.append((round(asyncio.get_running_loop().time()), what))
+        self.done.append((self._now(), what))
+
+    def _now(self):
+        return round(asyncio.get_running_loop().time())
 
     def times(self, what):
         return [at for at, each in self.done if each == what]
@@ -65,7 +72,15 @@ def start():
 
     def started():
         objects, nudge, passes = Objects(Loop(domain(watts=1500, nodes=("n1", "n2")))), asyncio.Event(), []
-        loop = balance(objects, objects, LoopClock(), nudge, stamp=lambda: AT, done=passes.append)
+        loop = balance(
+            objects,
+            objects,
+            LoopClock(),
+            nudge,
+            stamp=lambda: AT,
+            journal=Journal(lambda: AT),
+            done=passes.append,
+        )
         tasks.append(asyncio.get_running_loop().create_task(loop))
         return objects, nudge, passes
 
@@ -142,8 +157,8 @@ async def test_changes_of_conditions_are_said_with_their_reason(start, caplog):
 
     said = [record.getMessage() for record in caplog.records if "Enforced" in record.getMessage()]
     assert said == [
-        "row: Enforced is False, EnforceStarting: 1356 W above the budget of 1500 W: n1, n2; nothing is raised meanwhile",
-        "row: Enforced is True, WithinBudget: at most 1500 W of 1500 W",
+        "PowerDomain/row: Enforced is False, EnforceStarting: 1356 W above the budget of 1500 W: n1, n2; nothing is raised meanwhile",
+        "PowerDomain/row: Enforced is True, WithinBudget: at most 1500 W of 1500 W",
     ]
 
 

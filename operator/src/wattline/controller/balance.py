@@ -3,16 +3,19 @@
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from wattline.api.inferencepool import InferencePoolStatus
 from wattline.api.powerdomain import PowerDomainStatus
 from wattline.api.powernode import PowerNodeSpec
 from wattline.controller.decide import Decisions, decide
+from wattline.controller.telling import conditions_changed, order_reason, tell_action
 from wattline.doors.clock import Clock
+from wattline.model.actions import Action
 from wattline.model.cluster import ClusterView
 from wattline.model.errors import ClusterError
+from wattline.model.journal import Journal, about
 from wattline.model.wire import GpusView
 
 log = logging.getLogger("wattline.balance")
@@ -38,6 +41,9 @@ class Cluster(Protocol):
     async def order(self, node: str, spec: PowerNodeSpec) -> bool:
         """Write a node's order if it differs from the last; return whether it did."""
 
+    async def perform(self, actions: Sequence[Action]) -> None:
+        """Carry out what else was decided; one that cannot be done now is said and left to a later pass."""
+
     async def renew(self, lease: str) -> None:
         """Extend the life of the orders under a root domain."""
 
@@ -56,6 +62,7 @@ class Pass:
     view: ClusterView
     decisions: Decisions
     at_seconds: float
+    took_seconds: float = 0.0
 
 
 async def balance(
@@ -65,7 +72,9 @@ async def balance(
     nudge: asyncio.Event,
     *,
     stamp: Callable[[], str],
+    journal: Journal,
     done: Callable[[Pass], None] = lambda _: None,
+    abandoned: Callable[[ClusterError], None] = lambda _: None,
 ) -> None:
     """Run until cancelled; ``nudge`` starts the next pass early, ``stamp`` is the time conditions carry.
 
@@ -77,11 +86,12 @@ async def balance(
         nudge.clear()
         began = clock.now()
         try:
-            done(await settle(cluster, agents, clock, stamp()))
+            done(await settle(cluster, agents, clock, stamp(), journal))
         except ClusterError as error:
             if str(error) != said:
                 log.error("pass abandoned, the last orders stand until their leases end: %s", error)  # noqa: TRY400 - the cause is the message
             said = str(error)
+            abandoned(error)
         else:
             if said:
                 log.info("passes go on")
@@ -90,8 +100,9 @@ async def balance(
         await clock.sleep_until(began + PERIOD_SECONDS, or_set=nudge)
 
 
-async def settle(cluster: Cluster, agents: Readings, clock: Clock, at: str) -> Pass:
-    """Do one pass: statuses, then orders, then leases."""
+async def settle(cluster: Cluster, agents: Readings, clock: Clock, at: str, journal: Journal) -> Pass:
+    """Do one pass: statuses, then orders, then everything else, then leases."""
+    began = clock.now()
     view = await cluster.snapshot()
     addresses = {
         node.name: node.status.address for node in view.nodes.values() if node.status and node.status.address
@@ -105,30 +116,22 @@ async def settle(cluster: Cluster, agents: Readings, clock: Clock, at: str) -> P
     )
     decisions = decide(view, at)
     await cluster.report(decisions.domains, decisions.pools)
-    _say_changes(view, decisions)
+    for of, what, why in conditions_changed(view, decisions):
+        _note(journal, of, what, why)
     for node, spec in decisions.orders.items():
         if await cluster.order(node, spec):
-            grant = decisions.grants.get(node)
-            why = (
-                "put back"
-                if spec.release
-                else "observe"
-                if not spec.enforce
-                else grant.detail
-                if grant
-                else ""
+            what = f"budget {spec.budget_watts:.0f} W"
+            _note(
+                journal, about("PowerNode", None, node), what, order_reason(spec, decisions.grants.get(node))
             )
-            log.info("%s: budget %.0f W (%s)", node, spec.budget_watts, why)
+    await cluster.perform(decisions.actions)
+    for action in decisions.actions:
+        _note(journal, *tell_action(action))
     for lease in decisions.leases:
         await cluster.renew(lease)
-    return Pass(view, decisions, clock.now())
+    return Pass(view, decisions, clock.now(), clock.now() - began)
 
 
-def _say_changes(view: ClusterView, decisions: Decisions) -> None:
-    """Log every condition whose status or reason is not what it was."""
-    for was, now in ((view.domains, decisions.domains), (view.pools, decisions.pools)):
-        for name, status in now.items():
-            before = {c.type: (c.status, c.reason) for c in was[name].conditions} if name in was else {}
-            for each in status.conditions:
-                if before.get(each.type) != (each.status, each.reason):
-                    log.info("%s: %s is %s, %s: %s", name, each.type, each.status, each.reason, each.message)
+def _note(journal: Journal, of: str, what: str, why: str) -> None:
+    if journal.note(of, what, why):
+        log.info("%s: %s: %s", of, what, why)

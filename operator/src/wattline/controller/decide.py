@@ -19,6 +19,7 @@ from wattline.controller.conditions import accepted, draw_watts, pool_status, st
 from wattline.controller.facts import may_draw_watts
 from wattline.controller.tree import Tree, tree
 from wattline.controller.verdict import Verdict, condition, judge, observe
+from wattline.model.actions import Action
 from wattline.model.cluster import ClusterView, NodeView
 from wattline.model.fleet import full_name
 from wattline.policy.share import Grant
@@ -36,6 +37,8 @@ class Decisions:
     """What each node is to get once everything is read back, and why."""
     may_draw_watts: Mapping[str, float] = field(default_factory=dict)
     """What each held node may draw now."""
+    actions: tuple[Action, ...] = ()
+    """What else is to be done; none on a box."""
 
 
 def decide(view: ClusterView, at: str) -> Decisions:

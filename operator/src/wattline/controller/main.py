@@ -18,6 +18,7 @@ from wattline.doors.files import WATCH_SECONDS, FilesCluster, watch
 from wattline.doors.manifests import load
 from wattline.doors.overview import overview
 from wattline.model.errors import WattlineError
+from wattline.model.journal import Journal
 
 log = logging.getLogger("wattline.up")
 
@@ -51,11 +52,12 @@ async def _run(
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     passes: list[Pass] = []
+    journal = Journal(utc)
 
     def done(last: Pass) -> None:
         passes[:] = [last]
 
-    runner = web.AppRunner(app(lambda: passes[-1] if passes else None, clock), access_log=None)
+    runner = web.AppRunner(app(lambda: passes[-1] if passes else None, clock, journal), access_log=None)
     await runner.setup()
     try:
         if listen is not None:
@@ -73,7 +75,9 @@ async def _run(
                     )
                 ),
                 tasks.create_task(
-                    balance(cluster, Agents(session, clock), clock, nudge, stamp=utc, done=done)
+                    balance(
+                        cluster, Agents(session, clock), clock, nudge, stamp=utc, journal=journal, done=done
+                    )
                 ),
             ]
             await stop.wait()

@@ -1,4 +1,4 @@
-"""``/metrics`` and ``/healthz`` of the reconcile loop."""
+"""``/metrics``, ``/healthz`` and ``/v1/decisions`` of the reconcile loop."""
 
 from collections.abc import Callable
 
@@ -9,9 +9,10 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from wattline.controller.balance import PERIOD_SECONDS, Pass
 from wattline.controller.metrics import BalanceCollector
 from wattline.doors.clock import Clock
+from wattline.model.journal import Journal
 
 
-def app(last: Callable[[], Pass | None], clock: Clock) -> web.Application:
+def app(last: Callable[[], Pass | None], clock: Clock, journal: Journal) -> web.Application:
     """Return the application; healthy means that a whole pass ended within the last four periods."""
     registry = CollectorRegistry()
     registry.register(BalanceCollector(last))
@@ -28,7 +29,12 @@ def app(last: Callable[[], Pass | None], clock: Clock) -> web.Application:
             return web.Response(status=503, text=f"no whole pass for {age:.0f} s\n")
         return web.Response(text="ok\n")
 
+    async def decisions(request: web.Request) -> web.Response:
+        view = journal.view(request.query.get("about"))
+        return web.Response(text=view.model_dump_json(by_alias=True), content_type="application/json")
+
     made = web.Application()
     made.router.add_get("/metrics", metrics)
     made.router.add_get("/healthz", healthz)
+    made.router.add_get("/v1/decisions", decisions)
     return made

@@ -19,6 +19,7 @@ from wattline.doors import state as folder
 from wattline.doors.clock import Clock
 from wattline.doors.manifests import load, manifest_files
 from wattline.doors.overview import node_files, node_names
+from wattline.model.actions import Action
 from wattline.model.cluster import ClusterView, NodeView
 from wattline.model.errors import ClusterError, ManifestError
 from wattline.model.fleet import Fleet, full_name
@@ -105,6 +106,9 @@ class FilesCluster:
         )
         folder.write(path, PowerNode(metadata=meta, spec=spec), durable=True)
         return True
+
+    async def perform(self, actions: Sequence[Action]) -> None:
+        """Do nothing: a box has no pods, labels or taints, and what people should see stands in the journal."""
 
     async def renew(self, lease: str) -> None:
         """Count one more renewal of a root domain's lease."""

@@ -7,6 +7,7 @@ from wattline.api.inferencepool import InferencePoolStatus
 from wattline.api.powerdomain import PowerDomainStatus
 from wattline.api.powernode import PowerNodeSpec, PowerNodeStatus
 from wattline.model.fleet import Fleet
+from wattline.model.names import HELD, MANAGED, PLACEMENT, UNCAPPED
 from wattline.model.wire import GpusView
 
 
@@ -20,6 +21,122 @@ class NodeView:
     status: PowerNodeStatus | None = None
     readings: GpusView | None = None
     """Absent when the agent does not answer now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The controller of a pod."""
+
+    kind: str
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class PodSeen:
+    """What the loop reads of one pod that has not ended."""
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    owner: Owner | None = None
+    node: str = ""
+    """Where it is bound; empty while it waits."""
+    address: str = ""
+    """Its IP address; empty until it has one."""
+    ready: bool = False
+    leaving: bool = False
+    """Whether its deletion has begun."""
+    gates: tuple[str, ...] = ()
+    """Scheduling gates that hold it back."""
+    gpus: int = 0
+    """GPUs it asks of a device plugin, over all containers."""
+    claims: bool = False
+    """Whether it has resource claims, so that its GPUs may come by them."""
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    created_at: str = ""
+    """RFC 3339; who came first."""
+
+    @property
+    def full_name(self) -> str:
+        """Return namespace/name."""
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def waits_for_us(self) -> bool:
+        """Whether it waits for us to choose its nodes."""
+        return PLACEMENT in self.gates and not self.leaving
+
+
+@dataclass(frozen=True, slots=True)
+class NodeTaint:
+    """A taint of a node."""
+
+    key: str
+    effect: str
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MachineSeen:
+    """What the loop reads of one node of the cluster."""
+
+    name: str
+    uid: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taints: tuple[NodeTaint, ...] = ()
+    gpus: int = 0
+    """GPUs that a device plugin offers there."""
+    ready: bool = True
+    cordoned: bool = False
+
+    @property
+    def managed(self) -> bool:
+        """Whether it is opted in."""
+        return self.labels.get(MANAGED) == "true"
+
+    @property
+    def held(self) -> bool:
+        """Whether it is marked as held by us."""
+        return self.labels.get(HELD) == "true"
+
+    @property
+    def uncapped(self) -> bool:
+        """Whether our taint keeps new pods away."""
+        return any(taint.key == UNCAPPED for taint in self.taints)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadSeen:
+    """What a pool refers to: something with replicas, or somebody else's choice of pods."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    uid: str = ""
+    replicas: int | None = None
+    """What its spec asks for; none where it has no count."""
+    selector: str = ""
+    """Selector of its pods, as `kubectl -l` takes it; empty while it is not known."""
+
+    @property
+    def full_name(self) -> tuple[str, str, str]:
+        """Return kind, namespace and name: what a view finds it by."""
+        return self.kind, self.namespace, self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """An object of a user that is there but cannot be read as its kind."""
+
+    kind: str
+    name: str
+    """With the namespace in front where there is one."""
+    generation: int
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +155,18 @@ class ClusterView:
 
     pools: Mapping[str, InferencePoolStatus] = field(default_factory=dict)
     """Statuses as last written, by full name."""
+
+    pods: Mapping[str, PodSeen] = field(default_factory=dict)
+    """Pods that have not ended, by namespace/name; none on a box."""
+
+    machines: Mapping[str, MachineSeen] = field(default_factory=dict)
+    """Nodes of the cluster by name; none on a box."""
+
+    workloads: Mapping[tuple[str, str, str], WorkloadSeen] = field(default_factory=dict)
+    """What pools refer to and is there, by kind, namespace and name."""
+
+    broken: tuple[Broken, ...] = ()
+    """Objects that are not in the fleet because they cannot be read."""
+
+    clustered: bool = False
+    """Whether this is a Kubernetes cluster, where labels opt nodes in, and not a box."""

@@ -73,6 +73,25 @@ class RunEnergy(Spec):
     """Prompt tokens that were computed again though the run had them resident before."""
 
 
+class Decision(Spec):
+    """One thing a part of Wattline decided, for people who ask why."""
+
+    at: str
+    """Date and time, RFC 3339."""
+    about: str
+    """Kind and name of the object, with the namespace between them where there is one: PowerDomain/row-a."""
+    what: str
+    """What was done or found."""
+    why: str
+    """The reason, one sentence."""
+
+
+class DecisionsView(Spec):
+    """Answer of ``GET /v1/decisions?about=KIND/NAMESPACE/NAME``, oldest first."""
+
+    decisions: tuple[Decision, ...]
+
+
 class RefusalError(Spec):
     """Body of a refusal, in OpenAI's shape."""
 
