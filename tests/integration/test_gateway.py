@@ -13,8 +13,9 @@ from aiohttp import web
 from tests.integration.gateway_backend import Backend
 
 from wattline.doors.clock import BootClock
+from wattline.doors.listen import listener
 from wattline.gateway.identity import RULES
-from wattline.gateway.main import Place, drain, listener, serving
+from wattline.gateway.main import Place, drain, serving
 from wattline.gateway.settings import Settings
 from wattline.policy.admit import Growth
 from wattline.policy.route import Mode

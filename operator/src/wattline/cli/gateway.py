@@ -9,7 +9,8 @@ import click
 
 from wattline.cli.options import address, files_option, speed_option, state_option
 from wattline.doors.clock import BootClock
-from wattline.gateway.main import Place, listener, run
+from wattline.doors.listen import listener
+from wattline.gateway.main import Place, run
 from wattline.gateway.settings import Settings
 from wattline.model.errors import ManifestError, WattlineError
 from wattline.policy.route import Mode

@@ -14,6 +14,7 @@ COMMANDS = {
     "restore": "Put every GPU back to what it was before Wattline.",
     "gateway": "Serve the OpenAI-compatible API that agents call: admit, route, attribute.",
     "fake-node": "Run the simulated GPUs and engines of one node, behind NVML and HTTP.",
+    "fake-engine": "Serve a model from a pod without a GPU: an engine in the world of its node.",
     "simulate": "Answer what-if: play agents against a fleet on virtual time.",
     "demo": "Agents, gateway, node agents and simulated GPUs on this machine, three ways of running them.",
 }

@@ -65,6 +65,11 @@ class EngineHost:
         """Longest prompt and answer together."""
         return self.engine.physics.max_context_tokens
 
+    @property
+    def loading_seconds_left(self) -> float:
+        """How long the weights still load; nothing is answered until then."""
+        return max(0.0, self.engine.ready_seconds - self.engine.now_seconds)
+
     def start(self, call: Call, at_seconds: float) -> list[Answer]:
         """Submit every choice of a call, at the time the engine was advanced to; raise ``CallError`` if it cannot fit."""
         if call.model != self.model:

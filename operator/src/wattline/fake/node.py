@@ -39,7 +39,7 @@ class NodeWorld:
         tick_seconds: float,
     ) -> None:
         self._gpus = tuple(gpus)
-        self._hosts = tuple(hosts)
+        self._hosts = list(hosts)
         self._driver = driver
         self._clock = clock
         self._record = record
@@ -49,12 +49,22 @@ class NodeWorld:
         self._joules = [gpu.energy_joules for gpu in self._gpus]
         self._late_seconds = 0.0
         self._woken = asyncio.Event()
-        busy = {id(gpu) for host in hosts for gpu in host.engine.gpus}
-        self._idle_gpus = [gpu for gpu in self._gpus if id(gpu) not in busy]
+        self._idle_gpus: list[Gpu] = []
+        self._look()
 
     def wake(self) -> None:
         """Look again now: work came or went."""
         self._woken.set()
+
+    def add(self, host: EngineHost) -> None:
+        """Take in an engine that stands at the world's present."""
+        self._hosts.append(host)
+        self._look()
+
+    def remove(self, host: EngineHost) -> None:
+        """Let go of an engine; its GPUs are idle from now on."""
+        self._hosts.remove(host)
+        self._look()
 
     async def run(self) -> None:
         """Keep the world at the clock until cancelled."""
@@ -62,7 +72,7 @@ class NodeWorld:
             self._woken.clear()
             self.catch_up()
             events = (host.engine.next_event_seconds() for host in self._hosts)
-            due = min(self._at + self._tick_seconds, *events)
+            due = min((self._at + self._tick_seconds, *events))
             await self._clock.sleep_until(due, or_set=self._woken)
             self._late_seconds = max(self._late_seconds, self._clock.now() - due)
 
@@ -81,6 +91,12 @@ class NodeWorld:
             self._record.write(self._seen())
         self._move(until_seconds)
         self._driver.publish()
+
+    def _look(self) -> None:
+        """See which GPUs nobody uses, and move at once."""
+        busy = {id(gpu) for host in self._hosts for gpu in host.engine.gpus}
+        self._idle_gpus = [gpu for gpu in self._gpus if id(gpu) not in busy]
+        self.wake()
 
     def _move(self, until_seconds: float) -> None:
         self._at = max(self._at, until_seconds)

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Protocol
 
 from aiohttp import web
@@ -16,6 +16,8 @@ CHUNK_WALL_SECONDS = 0.02
 """A stream is written to at most this often."""
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class World(Protocol):
@@ -41,20 +43,32 @@ class EngineServer:
         self._host = host
         self._world = world
         self._chunk_wall_seconds = chunk_wall_seconds
+        self._calls: dict[tuple[str, str], Handler] = {
+            ("POST", "/v1/chat/completions"): self._chat,
+            ("POST", "/v1/completions"): self._completions,
+            ("GET", "/v1/models"): self._models,
+            ("GET", "/health"): self._health,
+            ("GET", "/metrics"): self._metrics,
+        }
 
     def app(self) -> web.Application:
         """Return the application."""
         app = web.Application(client_max_size=MAX_BODY_BYTES)
-        app.add_routes(
-            [
-                web.post("/v1/chat/completions", self._chat),
-                web.post("/v1/completions", self._completions),
-                web.get("/v1/models", self._models),
-                web.get("/health", self._health),
-                web.get("/metrics", self._metrics),
-            ]
-        )
+        app.router.add_route("*", "/{path:.*}", self.answer)
         return app
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Answer a call; its path is what the route matched as ``path``, wherever the engine is mounted."""
+        call = request.method, "/" + request.match_info["path"]
+        handler = self._calls.get(call)
+        if handler is None:
+            raise web.HTTPNotFound
+        self._world.catch_up()
+        left = self._host.loading_seconds_left
+        if left > 0:
+            message = f"{self._host.model} is being loaded, {left:.0f} s left"
+            return web.json_response(CallError(503, message).body(), status=503)
+        return await handler(request)
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         return await self._answer(request, chat=True)

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Sequence
@@ -20,7 +19,6 @@ from wattline.gateway.app import Routes
 from wattline.gateway.proxy import Proxy
 from wattline.gateway.service import Gateway
 from wattline.gateway.settings import Settings
-from wattline.model.errors import WattlineError
 
 log = logging.getLogger(__name__)
 
@@ -39,17 +37,6 @@ class Place:
     state: Path
     speed: float = 1.0
     """World seconds to a second; tells clients in their own seconds when to come back."""
-
-
-def listener(host: str, port: int) -> socket.socket:
-    """Return a listening socket; raise `WattlineError` in one line where that is not possible."""
-    try:
-        return socket.create_server((host, port), backlog=1024)
-    except (OSError, OverflowError) as error:
-        what = os.strerror(error.errno or 0) if isinstance(error, OSError) else str(error)
-        raise WattlineError(
-            f"cannot listen on {host}:{port}: {what}; choose another with --listen"
-        ) from error
 
 
 async def run(place: Place, settings: Settings, clock: Clock, sock: socket.socket) -> None:

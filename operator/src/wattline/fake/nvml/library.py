@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import subprocess
 from importlib import resources
 from pathlib import Path
@@ -37,6 +38,21 @@ FLAGS = (
 
 class BuildError(Exception):
     """There is no compiler, or it refuses."""
+
+
+def install(folder: Path, built: Path | None = None) -> Path:
+    """Put the library into ``folder``, whole or not at all: a copy of one that is ``built``, else compiled now."""
+    if built is None:
+        return build(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / LIBRARY_NAME
+    part = folder / f"{LIBRARY_NAME}.{os.getpid()}.part"
+    try:
+        shutil.copyfile(built, part)
+    except OSError as error:
+        raise BuildError(f"{built}: cannot be copied to {target}: {error.strerror}") from error
+    part.replace(target)
+    return target
 
 
 def build(folder: Path, cc: str = "cc", *, extra_flags: tuple[str, ...] = ()) -> Path:
