@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from wattline.api.agentworkflow import AgentWorkflow
 from wattline.api.base import CATEGORY, GROUP, VERSION, Object
 from wattline.api.inferencepool import InferencePool
 from wattline.api.powerdomain import PowerDomain
@@ -14,7 +15,7 @@ from wattline.api.powernode import PowerNode
 
 Json = dict[str, Any]
 
-KINDS: tuple[type[Object[Any, Any]], ...] = (InferencePool, PowerDomain, PowerNode)
+KINDS: tuple[type[Object[Any, Any]], ...] = (AgentWorkflow, InferencePool, PowerDomain, PowerNode)
 """Every kind, by name."""
 
 KEPT = frozenset(
@@ -142,7 +143,7 @@ def _finished(node: Json) -> Json:
     """
     required = node.get("items", {}).get("required", ())
     keys = next((keys for keys in LIST_KEYS if all(key in required for key in keys)), None)
-    if keys is not None:
+    if keys is not None and "x-kubernetes-list-type" not in node:
         return node | {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
     if node.get("type") == "object" and "default" in node:
         return node | {"default": {}}
