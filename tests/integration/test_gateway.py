@@ -590,7 +590,18 @@ async def test_metrics_name_units_and_reasons(tmp_path, engine):
     assert 'wattline_replica_resident_tokens{pool="coder",replica="e0"} 34.0' in text
     assert 'wattline_gateway_requests_total{outcome="answered",pool="coder"} 1.0' in text
     assert 'wattline_gateway_routed_turns_total{pool="coder",reason="Consolidated"} 1.0' in text
+    assert 'wattline_pool_held_turns{pool="coder",reason="AboveAdmitBelow"} 0.0' in text
+    assert 'wattline_pool_memory_threshold_ratio{pool="coder",threshold="admitBelow"} 0.9' in text
+    assert "process_resident_memory_bytes " in text
     assert "s1" not in text
+
+
+async def test_a_refusal_that_no_pool_is_asked_for_is_counted_too(tmp_path, engine):
+    async with gateway_for(tmp_path, [engine]) as served:
+        with pytest.raises(openai.NotFoundError):
+            await served.client().chat.completions.create(model="no/such", messages=HELLO)
+
+        assert served.gateway.counts.refusals["", "rejected-no-such-model"] == 1
 
 
 class Meter:
@@ -644,6 +655,13 @@ async def test_joules_of_a_run_settle_and_add_up_to_the_counter(tmp_path, engine
         client = served.client(**{"x-session-id": "s1"})
         raw = await client.chat.completions.with_raw_response.create(model=MODEL, messages=HELLO)
         assert float(raw.headers["x-wattline-energy-joules"]) == pytest.approx(run["joules"], abs=0.1)
+        await served.http.post(f"{served.url}/finish_session?session_id=s1")
+        await asyncio.sleep(0.02)
+        meter.advance(10)
+        await served.until(lambda: "coder" in served.gateway.counts.run_joules)
+        told = served.gateway.counts
+        assert told.run_joules["coder"].sum == pytest.approx(totals()["attributed"])
+        assert told.runs_finished["coder", "told"] == 1
     await meter.runner.cleanup()
 
 

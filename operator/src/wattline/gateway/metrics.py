@@ -3,11 +3,15 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from wattline.gateway.counts import SECONDS, Spread
+from wattline.gateway.counts import Spread
+from wattline.policy import admit, route
+
+HELD_REASONS = (*admit.Why, route.Why.NONE_USABLE)
+"""Why the first of a pool's held turns may have to wait."""
 
 if TYPE_CHECKING:
     from wattline.gateway.service import Gateway
@@ -22,6 +26,7 @@ class GatewayMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the families."""
         yield from self._replicas()
+        yield from self._pools()
         yield from self._totals()
         yield from self._joules()
         gateway = self._gateway
@@ -30,7 +35,12 @@ class GatewayMetrics(Collector):
             (
                 "first_byte_seconds",
                 gateway.counts.first_byte_seconds,
-                "Time from a request's arrival to its first byte.",
+                "Time from a request's arrival to its first byte, held time included.",
+            ),
+            (
+                "run_energy_joules",
+                gateway.counts.run_joules,
+                "Energy of finished runs, by the pool of their last turn; counted once all of it is divided.",
             ),
         ):
             yield _histogram(f"wattline_gateway_{name}", what, spreads)
@@ -57,7 +67,7 @@ class GatewayMetrics(Collector):
             for name, what in families.items()
         }
         usable = GaugeMetricFamily("wattline_replica_usable", "Whether turns may go there.", labels=labels)
-        held = GaugeMetricFamily("wattline_pool_held", "Turns that are held.", labels=["pool", "reason"])
+        active = GaugeMetricFamily("wattline_replica_active", "Whether it is to get work.", labels=labels)
         for pool in self._gateway.pools.values():
             for load in pool.loads(None):
                 at = [load.pool, load.name]
@@ -66,16 +76,52 @@ class GatewayMetrics(Collector):
                     if value is not None:
                         family.add_metric(at, value)
                 usable.add_metric(at, float(pool.replicas[load.name].usable))
-            held.add_metric([pool.name, str(pool.desk.held_because or "")], pool.desk.held)
+                active.add_metric(at, float(pool.replicas[load.name].active))
         yield from made.values()
         yield usable
-        yield held
+        yield active
+
+    def _pools(self) -> Iterator[Metric]:
+        held = GaugeMetricFamily(
+            "wattline_pool_held_turns",
+            "Turns that are held, under the reason of the first of them.",
+            labels=["pool", "reason"],
+        )
+        memory = GaugeMetricFamily(
+            "wattline_pool_memory_threshold_ratio",
+            "Resident shares at which behaviour changes: protectAbove (alpha), admitBelow (gamma), neverAbove (beta).",
+            labels=["pool", "threshold"],
+        )
+        rate = GaugeMetricFamily(
+            "wattline_pool_objective_tokens_per_second",
+            "Output tokens per second that 95 of 100 agent windows are to reach.",
+            labels=["pool"],
+        )
+        for pool in self._gateway.pools.values():
+            first = pool.desk.held_because or route.Why.NONE_USABLE
+            for reason in HELD_REASONS:
+                held.add_metric([pool.name, reason], pool.desk.held if reason == first else 0)
+            spec = pool.declared.spec
+            for name, share in (
+                ("protectAbove", spec.memory.protect_above),
+                ("admitBelow", spec.memory.admit_below),
+                ("neverAbove", spec.memory.never_above),
+            ):
+                memory.add_metric([pool.name, name], share)
+            rate.add_metric([pool.name], spec.objective.tokens_per_second_per_agent_p5)
+        yield from (held, memory, rate)
 
     def _totals(self) -> Iterator[Metric]:
         counts = self._gateway.counts
         for name, what, label, totals in (
             ("requests", "Requests that are over, by outcome.", "outcome", counts.requests),
             ("refusals", "Requests that were refused, by reason.", "reason", counts.refusals),
+            (
+                "runs_finished",
+                "Runs that are over, by the pool of their last turn; told by the client, or silent for hours.",
+                "end",
+                counts.runs_finished,
+            ),
             ("routed_turns", "Turns by why they went where they went.", "reason", counts.routed),
             ("admitted_turns", "Turns by why they could start.", "reason", counts.admitted),
             ("tokens", "Tokens of turns that were answered.", "kind", counts.tokens),
@@ -113,9 +159,10 @@ class GatewayMetrics(Collector):
 
 
 def registry(gateway: "Gateway") -> CollectorRegistry:
-    """Return a registry with a gateway's metrics and nothing else."""
+    """Return a registry with a gateway's metrics and its process's, and nothing else."""
     made = CollectorRegistry()
     made.register(GatewayMetrics(gateway))
+    ProcessCollector(registry=made)
     return made
 
 
@@ -129,7 +176,7 @@ def _histogram(name: str, what: str, spreads: dict[str, Spread]) -> Metric:
     family = HistogramMetricFamily(name, what, labels=["pool"])
     for pool, spread in sorted(spreads.items()):
         total, buckets = 0, []
-        for bound, counted in zip((*map(str, SECONDS), "+Inf"), spread.counts, strict=True):
+        for bound, counted in zip((*map(str, spread.bounds), "+Inf"), spread.counts, strict=True):
             total += counted
             buckets.append((bound, total))
         family.add_metric([pool], buckets, spread.sum)

@@ -1,7 +1,7 @@
 """What a turn leaves behind: in the ledger, the agent rates, the run's account and the counts."""
 
 from wattline.doors.clock import Clock
-from wattline.gateway.counts import Counts, Spread
+from wattline.gateway.counts import JOULES, Counts, Spread
 from wattline.gateway.energy import Energy
 from wattline.gateway.runs import Runs
 from wattline.gateway.turn import Turn
@@ -85,6 +85,18 @@ class Reckoning:
         self._runs.run(turn.session.root).last_seconds[where] = now
         turn.replica = None
         pool.pump()
+
+    def over(self, run: str, how: str) -> None:
+        """Take note that a run is over: its client said so (``told``) or was not heard of for long (``silent``)."""
+        pool = self._runs.finish(run)
+        if pool is not None:
+            self._counts.runs_finished[pool, how] += 1
+
+    def settle(self) -> None:
+        """Divide the joules that can be, and take note of what finished runs cost."""
+        self._energy.settle()
+        for pool, joules in self._runs.finished(self._energy.settled_until()):
+            self._counts.run_joules.setdefault(pool, Spread(JOULES)).observe(joules)
 
     def _remember(self, turn: Turn, held_tokens: int) -> None:
         """Keep what the engine counted, for the estimate of the next prompt."""

@@ -1,6 +1,7 @@
 """What each run (a root session with all that belongs to it) cost so far."""
 
 from collections import OrderedDict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from wattline.model.wire import RunEnergy
@@ -22,6 +23,21 @@ class Run:
     recomputed_tokens: int = 0
     last_seconds: dict[tuple[str, str], float] = field(default_factory=dict)
     """Pool and replica: end of the run's last turn there."""
+    finished_joules: float = 0.0
+    """Of its joules, those that were told when it finished before; a session may go on after its end."""
+    finished_turns: int = 0
+    """Of its turns, those it had when it last finished."""
+
+    @property
+    def pool(self) -> str:
+        """Return the pool of its last turn."""
+        return max(self.last_seconds, key=lambda replica: self.last_seconds[replica])[0]
+
+    def settled(self, until: Mapping[tuple[str, str], float]) -> bool:
+        """Whether all its joules are divided."""
+        return self.open_turns == 0 and all(
+            until.get(replica, 0.0) >= last for replica, last in self.last_seconds.items()
+        )
 
 
 class Runs:
@@ -30,6 +46,8 @@ class Runs:
     def __init__(self, kept: int = KEPT_RUNS) -> None:
         self._kept = kept
         self._runs: OrderedDict[str, Run] = OrderedDict()
+        self._over: dict[str, Run] = {}
+        """Finished runs that wait for their last joules."""
 
     def run(self, run_id: str) -> Run:
         """Return a run's account, opening one if there is none."""
@@ -41,7 +59,25 @@ class Runs:
             done = next((each for each, old in self._runs.items() if not old.open_turns), None)
             if done is not None:
                 del self._runs[done]
+                self._over.pop(done, None)
         return run
+
+    def finish(self, run_id: str) -> str | None:
+        """Note that a run is over; return the pool of its last turn, None where no turn was answered since the last end."""
+        run = self._runs.get(run_id)
+        if run is None or run.turns == run.finished_turns:
+            return None
+        run.finished_turns = run.turns
+        self._over[run_id] = run
+        return run.pool
+
+    def finished(self, settled_until: Mapping[tuple[str, str], float]) -> Iterator[tuple[str, float]]:
+        """Yield the pool and the joules of every run that is over and settled since, each once."""
+        for run_id, run in list(self._over.items()):
+            if run.settled(settled_until):
+                del self._over[run_id]
+                yield run.pool, run.joules - run.finished_joules
+                run.finished_joules = run.joules
 
     def add_joules(self, run_id: str, joules: float) -> None:
         """Add settled joules; those of a run that is forgotten are in the totals only."""
@@ -54,13 +90,10 @@ class Runs:
         run = self._runs.get(run_id)
         if run is None:
             return None
-        settled = run.open_turns == 0 and all(
-            settled_until.get(replica, 0.0) >= last for replica, last in run.last_seconds.items()
-        )
         return RunEnergy(
             id=run.id,
             joules=round(run.joules, 3),
-            settled=settled,
+            settled=run.settled(settled_until),
             turns=run.turns,
             prompt_tokens=run.prompt_tokens,
             cached_tokens=run.cached_tokens,

@@ -72,7 +72,11 @@ class Gateway:
     async def complete(self, request: web.Request, *, chat: bool) -> web.StreamResponse:
         """Answer a completion request; raise `Refused` where there is no answer."""
         arrived_seconds = self.clock.now()
-        turn = self._meet(request, parse(await request.read(), chat=chat), arrived_seconds)
+        try:
+            turn = self._meet(request, parse(await request.read(), chat=chat), arrived_seconds)
+        except Refused as refused:
+            self.counts.refusals["", str(refused.reason)] += 1
+            raise
         self.turns[turn.number] = turn
         outcome = "left"
         try:
@@ -108,14 +112,14 @@ class Gateway:
         """Give back the memory of sessions that are silent, forget those that are so for long, try held turns."""
         now = self.clock.now()
         for session in self.sessions.forgotten(now):
-            self._end(session)
+            self._end(session, "silent")
         for session in self.sessions.all():
             for chain in session.side_chains(now):
                 self.pools[chain.key[0]].desk.finished(chain.key)
                 del session.chains[chain.key]
         for pool in self.pools.values():
             pool.desk.expired(now, self.settings.idle_seconds)
-        self.energy.settle()
+        self.reckoning.settle()
         self._pump()
 
     def _pump(self) -> None:
@@ -244,10 +248,12 @@ class Gateway:
             self._end(turn.session)
         self._pump()
 
-    def _end(self, session: Session) -> None:
+    def _end(self, session: Session, how: str = "told") -> None:
         for key in session.chains:
             self.pools[key[0]].desk.finished(key)
         self.sessions.end(session)
+        if not self.sessions.owed(session):
+            self.reckoning.over(session.root, how)
 
     def _headers(self, turn: Turn) -> Mapping[str, str]:
         joules = self.runs.run(turn.session.root).joules
