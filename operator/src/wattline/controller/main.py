@@ -9,7 +9,8 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
-from wattline.controller.balance import Pass, balance
+from wattline.controller.balance import balance
+from wattline.controller.tally import Tally
 from wattline.controller.web import app
 from wattline.doors import state as folder
 from wattline.doors.agents import Agents
@@ -51,13 +52,8 @@ async def _run(
     nudge, stop = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    passes: list[Pass] = []
-    journal = Journal(utc)
-
-    def done(last: Pass) -> None:
-        passes[:] = [last]
-
-    runner = web.AppRunner(app(lambda: passes[-1] if passes else None, clock, journal), access_log=None)
+    tally, journal = Tally(), Journal(utc)
+    runner = web.AppRunner(app(tally, clock, journal), access_log=None)
     await runner.setup()
     try:
         if listen is not None:
@@ -76,7 +72,14 @@ async def _run(
                 ),
                 tasks.create_task(
                     balance(
-                        cluster, Agents(session, clock), clock, nudge, stamp=utc, journal=journal, done=done
+                        cluster,
+                        Agents(session, clock),
+                        clock,
+                        nudge,
+                        stamp=utc,
+                        journal=journal,
+                        done=tally.ended,
+                        abandoned=tally.abandoned,
                     )
                 ),
             ]

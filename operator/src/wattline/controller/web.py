@@ -1,27 +1,27 @@
 """``/metrics``, ``/healthz`` and ``/v1/decisions`` of the reconcile loop."""
 
-from collections.abc import Callable
-
 from aiohttp import web
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from wattline.controller.balance import PERIOD_SECONDS, Pass
+from wattline.controller.balance import PERIOD_SECONDS
 from wattline.controller.metrics import BalanceCollector
+from wattline.controller.tally import Tally
 from wattline.doors.clock import Clock
 from wattline.model.journal import Journal
 
 
-def app(last: Callable[[], Pass | None], clock: Clock, journal: Journal) -> web.Application:
+def app(tally: Tally, clock: Clock, journal: Journal) -> web.Application:
     """Return the application; healthy means that a whole pass ended within the last four periods."""
     registry = CollectorRegistry()
-    registry.register(BalanceCollector(last))
+    registry.register(BalanceCollector(tally, clock.now))
+    ProcessCollector(registry=registry)
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def healthz(_: web.Request) -> web.Response:
-        seen = last()
+        seen = tally.last
         if seen is None:
             return web.Response(status=503, text="no pass has ended yet\n")
         age = clock.now() - seen.at_seconds
