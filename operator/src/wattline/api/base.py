@@ -39,24 +39,6 @@ LabelKey = Annotated[str, Field(min_length=1, max_length=316)]
 LabelValue = Annotated[str, Field(max_length=63, pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$")]
 """Value of a label."""
 
-MANAGED = "wattline.dev/managed"
-"""Label of a node that is opted in, with the value `true`."""
-
-HELD = "wattline.dev/held"
-"""Label of a node whose GPUs we hold, with the value `true`; ours to set and take away."""
-
-UNCAPPED = "wattline.dev/uncapped"
-"""Taint of a node whose GPUs are to be limited and are not read back as such."""
-
-PLACEMENT_GATE = "wattline.dev/placement"
-"""Scheduling gate of a pod that waits for watts."""
-
-POOL = "wattline.dev/pool"
-"""Label of the pods of a pool's template; its value is the pool's name."""
-
-FIELD_MANAGER = "wattline-operator"
-"""Who owns what we apply."""
-
 
 class PowerClass(StrEnum):
     """Who keeps watts longest when there are too few: Protected, then Standard, then BestEffort."""

@@ -76,7 +76,7 @@ class Endpoint(Spec):
     node: NodeName
     """Node whose GPUs it uses."""
 
-    gpus: tuple[str, ...] = Field(min_length=1, max_length=16)
+    gpus: tuple[str, ...] = Field(min_length=1, max_length=64)
     """UUIDs of its GPUs, as `nvidia-smi -L` prints them."""
 
 

@@ -16,7 +16,7 @@ from wattline.api.powerdomain import PowerDomain
 from wattline.doors import marks
 from wattline.model.errors import ManifestError
 from wattline.model.fleet import Fleet, full_name
-from wattline.model.references import problems
+from wattline.model.references import cluster_only, problems
 
 KINDS: dict[str, type[PowerDomain] | type[InferencePool]] = {
     "PowerDomain": PowerDomain,
@@ -72,7 +72,8 @@ def load(paths: Sequence[Path]) -> Fleet:
         ),
         tuple(sorted((o for o in reading.objects if isinstance(o, InferencePool)), key=full_name)),
     )
-    for problem in problems(fleet, frozenset(name for _, name in reading.broken)):
+    broken = frozenset(name for _, name in reading.broken)
+    for problem in (*problems(fleet, broken), *cluster_only(fleet)):
         path, document = reading.places[problem.kind, problem.name]
         where = f"{_dotted(problem.path)}: {problem.message} ({problem.kind} {problem.name})"
         reading.problems.append((str(path), document.line(problem.path), where))

@@ -6,9 +6,23 @@ from dataclasses import dataclass, field
 from wattline.api.inferencepool import InferencePoolStatus
 from wattline.api.powerdomain import PowerDomainStatus
 from wattline.api.powernode import PowerNodeSpec, PowerNodeStatus
+from wattline.model.affinity import NodeTaint, Term, Toleration
 from wattline.model.fleet import Fleet
 from wattline.model.names import HELD, MANAGED, PLACEMENT, UNCAPPED
+from wattline.model.references import Problem
 from wattline.model.wire import GpusView
+
+__all__ = [
+    "Broken",
+    "ClusterView",
+    "MachineSeen",
+    "NodeTaint",
+    "NodeView",
+    "Owner",
+    "PodSeen",
+    "Replica",
+    "WorkloadSeen",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +70,10 @@ class PodSeen:
     claims: bool = False
     """Whether it has resource claims, so that its GPUs may come by them."""
     node_selector: Mapping[str, str] = field(default_factory=dict)
+    affinity: tuple[Term, ...] | None = None
+    """Required node affinity, terms of which one must hold (`affinity.terms`); None allows every node."""
+    tolerations: tuple[Toleration, ...] = ()
+    """Taints it bears (`affinity.tolerations`)."""
     created_at: str = ""
     """RFC 3339; who came first."""
 
@@ -68,15 +86,6 @@ class PodSeen:
     def waits_for_us(self) -> bool:
         """Whether it waits for us to choose its nodes."""
         return PLACEMENT in self.gates and not self.leaving
-
-
-@dataclass(frozen=True, slots=True)
-class NodeTaint:
-    """A taint of a node."""
-
-    key: str
-    effect: str
-    value: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +130,10 @@ class WorkloadSeen:
     """What its spec asks for; none where it has no count."""
     selector: str = ""
     """Selector of its pods, as `kubectl -l` takes it; empty while it is not known."""
+    port: int | None = None
+    """Target port of an InferencePool of the Gateway API inference extension."""
+    owner: Owner | None = None
+    """Its controller, where it has one."""
 
     @property
     def full_name(self) -> tuple[str, str, str]:
@@ -137,6 +150,21 @@ class Broken:
     """With the namespace in front where there is one."""
     generation: int
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One replica of a pool as found in a pass."""
+
+    name: str
+    node: str = ""
+    """Empty while its pod is not bound."""
+    url: str = ""
+    gpus: tuple[str, ...] = ()
+    pod: PodSeen | None = None
+    """None where a user listed the endpoint."""
+    reason: str = ""
+    """Why it can do no work, one CamelCase word with a detail after a colon; empty if it can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,3 +198,20 @@ class ClusterView:
 
     clustered: bool = False
     """Whether this is a Kubernetes cluster, where labels opt nodes in, and not a box."""
+
+    image: str = ""
+    """Image of our own containers in pods of templates; without it they have none."""
+
+    declared: Fleet | None = None
+    """The fleet as the users wrote it, once `controller.replicas.resolve` has put nodes and replicas into
+    `fleet` and taken out what has problems."""
+
+    problems: tuple[Problem, ...] = ()
+    """What is wrong with declared objects; filled by resolve."""
+
+    standing: Mapping[str, str] = field(default_factory=dict)
+    """Nodes whose present orders stand because what is declared about them has problems, each with the domain
+    that pays for it (empty: none); filled by resolve."""
+
+    replicas: Mapping[str, tuple[Replica, ...]] = field(default_factory=dict)
+    """Replicas found of each pool, by its full name; filled by resolve."""

@@ -19,16 +19,47 @@ class Problem:
     """Field, from the top of the object."""
     message: str
     """What stands there, what was expected, and a remedy."""
+    reason: str = "Invalid"
+    """One CamelCase word a program can match."""
 
 
 def problems(fleet: Fleet, broken: frozenset[str] = frozenset()) -> Iterator[Problem]:
     """Yield every reference that does not hold; objects named in ``broken`` exist but could not be read."""
-    yield from _parents(fleet, broken)
+    yield from parents(fleet, broken)
     yield from _nodes(fleet)
-    yield from _endpoints(fleet)
+    yield from endpoints(fleet)
+    for pool in fleet.pools:
+        yield from ranges(pool)
 
 
-def _parents(fleet: Fleet, broken: frozenset[str]) -> Iterator[Problem]:
+def cluster_only(fleet: Fleet) -> Iterator[Problem]:
+    """Yield what only a Kubernetes cluster can follow: selectors of nodes, and replicas that are pods."""
+    for domain in fleet.domains:
+        if domain.spec.node_selector is not None:
+            yield _of(
+                domain,
+                ("spec", "nodeSelector"),
+                "nodes have labels in a Kubernetes cluster only; name them here, e.g. nodes: [n1, n2]",
+                "NeedsCluster",
+            )
+    for pool in fleet.pools:
+        for field, there in (
+            ("template", pool.spec.template),
+            ("workloadRef", pool.spec.workload_ref),
+            ("poolRef", pool.spec.pool_ref),
+        ):
+            if there is not None:
+                yield _of(
+                    pool,
+                    ("spec", field),
+                    "pods run in a Kubernetes cluster only; list the engines that stand here, e.g. "
+                    "endpoints: [{name: a, url: 'http://127.0.0.1:8001', node: n1, gpus: [GPU-…]}]",
+                    "NeedsCluster",
+                )
+
+
+def parents(fleet: Fleet, broken: frozenset[str] = frozenset()) -> Iterator[Problem]:
+    """Yield the domains whose parent is not there, or that form a ring."""
     names = {domain.metadata.name for domain in fleet.domains}
     for domain in fleet.domains:
         parent = domain.spec.parent
@@ -36,13 +67,23 @@ def _parents(fleet: Fleet, broken: frozenset[str]) -> Iterator[Problem]:
             continue
         if parent not in names:
             known = ", ".join(sorted(names - {domain.metadata.name})) or "none"
-            yield _of(domain, ("spec", "parent"), f"there is no PowerDomain {parent}; others here: {known}")
+            yield _of(
+                domain,
+                ("spec", "parent"),
+                f"there is no PowerDomain {parent}; others here: {known}",
+                "ParentMissing",
+            )
             continue
         chain = [domain.metadata.name, *(above.metadata.name for above in fleet.ancestors(domain))]
         top = next(each for each in fleet.domains if each.metadata.name == chain[-1])
         if top.spec.parent == domain.metadata.name:
             ring = " → ".join([*chain, domain.metadata.name])
-            yield _of(domain, ("spec", "parent"), f"domains form a ring: {ring}; a root domain has no parent")
+            yield _of(
+                domain,
+                ("spec", "parent"),
+                f"domains form a ring: {ring}; a root domain has no parent",
+                "DomainsFormRing",
+            )
 
 
 def _nodes(fleet: Fleet) -> Iterator[Problem]:
@@ -54,11 +95,13 @@ def _nodes(fleet: Fleet) -> Iterator[Problem]:
                     domain,
                     ("spec", "nodes", index),
                     f"node {node} stands in PowerDomain {seen[node]} already; name it once, in its lowest domain",
+                    "NodeInTwoDomains",
                 )
             seen.setdefault(node, domain.metadata.name)
 
 
-def _endpoints(fleet: Fleet) -> Iterator[Problem]:
+def endpoints(fleet: Fleet) -> Iterator[Problem]:
+    """Yield what is wrong between the engines that users listed."""
     urls: dict[str, str] = {}
     gpus: dict[str, tuple[str, str]] = {}
     for pool in fleet.pools:
@@ -66,7 +109,12 @@ def _endpoints(fleet: Fleet) -> Iterator[Problem]:
             here = f"{full_name(pool)}/{endpoint.name}"
             path = ("spec", "endpoints", index)
             if endpoint.url in urls:
-                yield _of(pool, (*path, "url"), f"{endpoint.url} is the url of {urls[endpoint.url]} already")
+                yield _of(
+                    pool,
+                    (*path, "url"),
+                    f"{endpoint.url} is the url of {urls[endpoint.url]} already",
+                    "Conflict",
+                )
             urls.setdefault(endpoint.url, here)
             for place, uuid in enumerate(endpoint.gpus):
                 owner, node = gpus.setdefault(uuid, (here, endpoint.node))
@@ -78,12 +126,11 @@ def _endpoints(fleet: Fleet) -> Iterator[Problem]:
                     continue
                 if node != endpoint.node:
                     what += f", and a GPU is in one node, {node} or {endpoint.node}"
-                yield _of(pool, (*path, "gpus", place), what)
-    for pool in fleet.pools:
-        yield from _ranges(pool)
+                yield _of(pool, (*path, "gpus", place), what, "Conflict")
 
 
-def _ranges(pool: InferencePool) -> Iterator[Problem]:
+def ranges(pool: InferencePool) -> Iterator[Problem]:
+    """Yield the bounds of a pool's GPUs whose least is above their greatest."""
     power = pool.spec.power
     for field, low, high, unit in (
         ("wattsPerGpu", power.watts_per_gpu.min, power.watts_per_gpu.max, "W"),
@@ -93,6 +140,8 @@ def _ranges(pool: InferencePool) -> Iterator[Problem]:
             yield _of(pool, ("spec", "power", field), f"min {low:g} {unit} is above max {high:g} {unit}")
 
 
-def _of(thing: PowerDomain | InferencePool, path: tuple[str | int, ...], message: str) -> Problem:
+def _of(
+    thing: PowerDomain | InferencePool, path: tuple[str | int, ...], message: str, reason: str = "Invalid"
+) -> Problem:
     name = full_name(thing) if isinstance(thing, InferencePool) else thing.metadata.name
-    return Problem(thing.kind, name, path, message)
+    return Problem(thing.kind, name, path, message, reason)
