@@ -200,3 +200,25 @@ def test_every_turn_is_placed_once_and_admissions_keep_below_beta(seed, mode, gr
             made.finished(answer.turn[0])
             held.discard(answer.turn[0])
     assert not held
+
+
+def test_of_held_first_turns_the_one_that_seems_to_come_first_starts_first():
+    made = desk()
+    made.arrive(ask("big", 90_000), 0.0)
+    placed(made)
+    for session, behind, at in (("standard", 0.0, 1.0), ("protected", -30.0, 10.0), ("slowed", 60.0, 1.0)):
+        made.arrive(ask(session, 30_000, behind_seconds=behind), at)
+    made.finished("big")
+
+    assert list(placed(made, 20.0)) == ["protected", "standard", "slowed"]
+
+
+def test_an_owed_turn_starts_before_a_protected_first_turn():
+    made = desk()
+    made.arrive(ask("big", 90_000), 0.0)
+    placed(made)
+    made.arrive(ask("protected", 60_000, behind_seconds=-40.0), 1.0)
+    made.arrive(ask("sub-agent", 60_000, owed=True, behind_seconds=70.0), 2.0)
+    made.finished("big")
+
+    assert list(placed(made, 3.0)) == ["sub-agent"]

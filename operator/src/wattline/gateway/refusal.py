@@ -20,6 +20,8 @@ class Reason(StrEnum):
     DRAINING = "rejected-draining"
     BAD_REQUEST = "rejected-bad-request"
     NO_SUCH_MODEL = "rejected-no-such-model"
+    NO_SUCH_WORKFLOW = "rejected-no-such-workflow"
+    BUDGET = "rejected-budget-exhausted"
 
 
 REASON_HEADERS = ("x-wattline-refused-reason", "x-llm-d-request-dropped-reason")
@@ -40,6 +42,8 @@ class Refused(Exception):  # noqa: N818 - it is the word of the wire
     retry_after_seconds: int | None = None
     """Wall seconds after which asking again makes sense."""
     headers: Mapping[str, str] = field(default_factory=dict)
+    type: str | None = None
+    """OpenAI's kind of error; that of the status when unset."""
 
     def response(self) -> web.Response:
         """Return the HTTP answer."""
@@ -53,7 +57,7 @@ def error_body(refused: Refused) -> str:
     """Return a refusal as OpenAI shapes errors."""
     error = RefusalError(
         message=refused.message,
-        type=TYPES.get(refused.status, "server_error"),
+        type=refused.type or TYPES.get(refused.status, "server_error"),
         code=refused.code or str(refused.reason),
         param=refused.param,
     )

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from math import inf
 
 from wattline.model.wire import RunEnergy
 
@@ -14,6 +15,8 @@ class Run:
     """One run's account."""
 
     id: str
+    workflow: str = ""
+    """Full name of the workflow it belongs to, where it named one."""
     joules: float = 0.0
     turns: int = 0
     open_turns: int = 0
@@ -34,9 +37,9 @@ class Run:
         return max(self.last_seconds, key=lambda replica: self.last_seconds[replica])[0]
 
     def settled(self, until: Mapping[tuple[str, str], float]) -> bool:
-        """Whether all its joules are divided."""
+        """Whether all its joules are divided; a replica whose book is closed owes none."""
         return self.open_turns == 0 and all(
-            until.get(replica, 0.0) >= last for replica, last in self.last_seconds.items()
+            until.get(replica, inf) >= last for replica, last in self.last_seconds.items()
         )
 
 

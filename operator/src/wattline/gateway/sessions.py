@@ -108,10 +108,15 @@ class Sessions:
         """Return the session of a request, new or known."""
         session = self._sessions.get(identity.session)
         if session is None:
-            session = Session(identity.session, self._root(identity), now)
+            session = Session(identity.session, self.root(identity), now)
             self._sessions[identity.session] = session
         session.seen_seconds = now
         return session
+
+    def root(self, identity: Identity) -> str:
+        """Return the root session that a request belongs to."""
+        session = self._sessions.get(identity.session)
+        return self._root(identity) if session is None else session.root
 
     def accepted(self, session: Session) -> None:
         """Note that a turn of a session was let through."""

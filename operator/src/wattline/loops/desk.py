@@ -2,11 +2,13 @@
 
 Turns arrive, are placed on a replica or held, and end. A turn of a session that is inside (its context is held
 on a replica) goes on at once. Held are, first in first out: turns that are owed an answer (of sessions that
-were inside before, and of sub-agents of such), and behind them first turns.
+were inside before, and of sub-agents of such), and behind them first turns. A turn may stand in its line as if it
+had come later or earlier than it did.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
 
+from wattline.loops.line import Line
 from wattline.loops.turns import Answer, Ask, DeskSpec, ReplicaState, Seat, Waiting
 from wattline.model.context import Context
 from wattline.model.ledger import Ledger
@@ -28,9 +30,7 @@ class Desk:
         self._let_in = 0
         self._running: dict[Hashable, Ask] = {}
         self._inside: dict[Hashable, Waiting] = {}
-        self._adopted: dict[Hashable, Waiting] = {}
-        self._owed: dict[Hashable, Waiting] = {}
-        self._first: dict[Hashable, Waiting] = {}
+        self._adopted, self._owed, self._first = Line(), Line(), Line()
 
     # what is seen
 
@@ -44,19 +44,30 @@ class Desk:
         for session in self.ledger.drop(name):
             self._seats[session].inside = False
 
+    def forget(self, name: str, at_seconds: float) -> None:
+        """Forget a replica that left for good and runs nothing: its sessions start elsewhere, and are owed that."""
+        self.lost(name)
+        self._replicas.pop(name, None)
+        for turn, waiting in list(self._inside.items()):
+            if self._seats[waiting.ask.session].home == name:
+                self._owed.join(self._inside.pop(turn), at_seconds)
+
     def arrive(self, ask: Ask, at_seconds: float) -> None:
         """Take a turn; ``place`` says when it may start."""
-        seat = self._seats.get(ask.session)
-        if seat is None:
-            queue = self._adopted if ask.adopted else self._owed if ask.owed else self._first
+        seat, waiting = self._seats.get(ask.session), Waiting(ask, at_seconds)
+        if seat is not None and seat.inside:
+            self._inside[ask.turn] = waiting
+        elif seat is not None:
+            self._owed.join(waiting, at_seconds)
         else:
-            queue = self._inside if seat.inside else self._owed
-        queue[ask.turn] = Waiting(ask, at_seconds)
+            line = self._adopted if ask.adopted else self._owed if ask.owed else self._first
+            line.join(waiting, at_seconds)
 
     def gave_up(self, turn: Hashable) -> None:
         """Forget a turn that was still held."""
-        for queue in (self._inside, self._adopted, self._owed, self._first):
-            queue.pop(turn, None)
+        self._inside.pop(turn, None)
+        for line in (self._adopted, self._owed, self._first):
+            line.leave(turn)
 
     def prefilled(
         self, turn: Hashable, at_seconds: float, prefilled_tokens: float, recomputed_tokens: float
@@ -126,13 +137,13 @@ class Desk:
             if answer is not None:
                 answers.append(answer)
         self.held_because = None
-        for queue in (self._adopted, self._owed, self._first):
-            while queue:
-                turn, waiting = next(iter(queue.items()))
+        for line in (self._adopted, self._owed, self._first):
+            while line:
+                waiting = line.first()
                 answer = self._start(waiting, at_seconds)
                 if answer is None:
                     return answers  # a first turn is small: it would take the room that an owed one waits for
-                del queue[turn]
+                line.leave(waiting.ask.turn)
                 answers.append(answer)
         return answers
 
@@ -160,14 +171,14 @@ class Desk:
         """Return how many turns are held for a replica, first turns counted for each."""
         owed = sum(
             1
-            for waiting in (*self._inside.values(), *self._adopted.values(), *self._owed.values())
+            for waiting in (*self._inside.values(), *self._adopted.waiting(), *self._owed.waiting())
             if (seat := self._seats.get(waiting.ask.session)) is None or seat.home == replica
         )
         return owed + len(self._first)
 
     @property
     def held_first(self) -> tuple[Hashable, ...]:
-        """First turns that are held, in the order of their arrival."""
+        """First turns that are held, in the order in which they are tried."""
         return tuple(self._first)
 
     @property
@@ -199,7 +210,7 @@ class Desk:
             del self._inside[ask.turn]
             if not seat.running:
                 self._put_back(ask.session, seat)
-            self._owed[ask.turn] = waiting
+            self._owed.join(waiting, at_seconds)
             return None
         del self._inside[ask.turn]
         self._route_state = decision.state
@@ -297,8 +308,14 @@ class Desk:
 
     def _make_room(self, ask: Ask, seat: Seat | None, at_seconds: float) -> None:
         """Put sessions whose tool has run longest back to pending until the turn fits at its home."""
-        home = seat.home if seat is not None else min(self._replicas, key=self.ledger.resident_tokens)
-        if not self._replicas[home].usable or self._replicas[home].capacity_tokens is None:
+        home = "" if seat is None else seat.home
+        if home not in self._replicas:
+            home = min(self._replicas, key=self.ledger.resident_tokens, default="")
+        if (
+            home not in self._replicas
+            or not self._replicas[home].usable
+            or self._replicas[home].capacity_tokens is None
+        ):
             return
         idle = sorted(
             (

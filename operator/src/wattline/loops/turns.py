@@ -32,6 +32,8 @@ class Ask:
     """Its session is new, yet it must not be refused: a sub-agent of an accepted run."""
     adopted: bool = False
     """Start and count it at once, whatever the memory: an earlier gateway had accepted it."""
+    behind_seconds: float = 0.0
+    """How much later than it did it seems to come where turns wait (policy.order)."""
 
 
 @dataclass(frozen=True, slots=True)

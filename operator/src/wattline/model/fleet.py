@@ -3,22 +3,24 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+from wattline.api.agentworkflow import AgentWorkflow
 from wattline.api.inferencepool import Endpoint, InferencePool
 from wattline.api.powerdomain import PowerDomain
 
 
-def full_name(pool: InferencePool) -> str:
-    """Return a pool's name with its namespace in front where there is one."""
-    meta = pool.metadata
+def full_name(thing: InferencePool | AgentWorkflow) -> str:
+    """Return an object's name with its namespace in front where there is one."""
+    meta = thing.metadata
     return meta.name if meta.namespace is None else f"{meta.namespace}/{meta.name}"
 
 
 @dataclass(frozen=True)
 class Fleet:
-    """What the user declared: power domains and inference pools, each sorted by name."""
+    """What the user declared: power domains, inference pools and workflows, each sorted by name."""
 
     domains: tuple[PowerDomain, ...] = ()
     pools: tuple[InferencePool, ...] = ()
+    workflows: tuple[AgentWorkflow, ...] = ()
 
     def nodes(self) -> tuple[str, ...]:
         """Return the nodes that are opted in, sorted."""
