@@ -1,9 +1,10 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lock docs golden
+.PHONY: help demo test check crds lock docs golden
 PYTHON ?= python3
 UV := .tools/bin/uv
 BIN := .venv/bin
 UV_FLAGS := --quiet --python .venv
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-emit-package wattline
 SHIM := .build/lib/libnvidia-ml.so.1
 # Debian ships ensurepip apart; say so in one line instead of a traceback.
 NEEDS = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "missing: Python 3.11 or newer (PYTHON=... to name another)"; exit 1; }; \
@@ -25,13 +26,20 @@ check: .venv/ready $(SHIM) ## format, lint, types, import contracts, generated f
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/wattline crds --check crds
+	$(BIN)/wattline crds --check charts/wattline/files/crds
 	$(BIN)/python -m wattline.fake.nvml header --check
 	@$(MAKE) --no-print-directory test
 
-lock: $(UV) ## renew requirements/dev.txt (needs a network)
-	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		requirements/dev.in operator/pyproject.toml node-agent/pyproject.toml --extra cli --extra gateway --extra operator --extra kube --extra fake --extra sim \
-		--no-emit-package wattline -o requirements/dev.txt
+crds: .venv/ready ## write the custom resource definitions and their reference from the models
+	$(BIN)/wattline crds crds --reference docs/reference/api.md
+	$(BIN)/wattline crds charts/wattline/files/crds
+
+lock: $(UV) ## renew requirements/*.txt (needs a network)
+	$(COMPILE) requirements/dev.in operator/pyproject.toml node-agent/pyproject.toml \
+		--extra cli --extra gateway --extra operator --extra kube --extra fake --extra sim -o requirements/dev.txt
+	$(COMPILE) operator/pyproject.toml --extra gateway --extra operator -c requirements/dev.txt -o requirements/operator.txt
+	$(COMPILE) operator/pyproject.toml node-agent/pyproject.toml -c requirements/dev.txt -o requirements/node-agent.txt
+	$(COMPILE) requirements/build.in -c requirements/dev.txt -o requirements/build.txt
 
 .venv/ready: operator/pyproject.toml node-agent/pyproject.toml requirements/dev.txt | $(UV)
 	@echo "Setting up (first run only): virtual environment"
