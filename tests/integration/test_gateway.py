@@ -14,8 +14,9 @@ from tests.integration.gateway_backend import Backend
 
 from wattline.doors.clock import BootClock
 from wattline.doors.listen import listener
+from wattline.gateway.files import FilesSource
 from wattline.gateway.identity import RULES
-from wattline.gateway.main import Place, drain, serving
+from wattline.gateway.main import drain, serving
 from wattline.gateway.settings import Settings
 from wattline.policy.admit import Growth
 from wattline.policy.route import Mode
@@ -75,10 +76,11 @@ async def gateway_for(tmp_path, backends, *, ready=True, speed=1.0, **changes):
     clients = []
     with listener("127.0.0.1", 0) as sock:
         url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-        place = Place([folder], tmp_path / "state", speed)
+        settings, clock = Settings(**QUICK | changes), BootClock()
+        source = FilesSource([folder], tmp_path / "state", clock, period_seconds=settings.poll_seconds)
         async with (
             aiohttp.ClientSession() as http,
-            serving(place, Settings(**QUICK | changes), BootClock(), sock) as (gateway, _),
+            serving(source, settings, clock, sock, speed=speed) as (gateway, _),
         ):
             served = Served(gateway, url, http, clients)
             if ready:

@@ -4,7 +4,7 @@ import os
 
 import yaml
 
-from wattline.gateway.watch import Addresses
+from wattline.gateway.files import Addresses
 
 
 def say(folder, node, address, at):

@@ -9,6 +9,7 @@ from wattline.api.inferencepool import Endpoint, InferencePool, InferencePoolSpe
 from wattline.doors.clock import LoopClock
 from wattline.doors.engine import EngineSample
 from wattline.gateway.pool import Learnt, Pool
+from wattline.gateway.served import ServedPool
 from wattline.gateway.settings import Settings
 from wattline.loops.turns import Ask
 from wattline.model.context import Extent
@@ -33,7 +34,7 @@ def sample(prompt_tokens=0.0, capacity_tokens=10_000):
 
 
 def pool(*names):
-    made = Pool(declared(*names or ("a",)), Settings(), LoopClock())
+    made = Pool(ServedPool.of_manifest(declared(*names or ("a",))), Settings(), LoopClock())
     made.desk.growth = Growth(turns=1000, ended=500, tokens=1000)
     for name in names or ("a",):
         made.answered(name, sample())
@@ -98,7 +99,7 @@ async def test_replicas_beyond_the_wanted_number_get_no_work_and_keep_their_turn
     made = pool("a", "b")
     await made.seat(ask("s", 4_900), 1.0)
     assert (await made.seat(ask("t", 4_900), 1.0)).replica == "b"
-    made.declare(declared("a", "b", replicas=1))
+    made.declare(ServedPool.of_manifest(declared("a", "b", replicas=1)))
 
     assert [name for name, replica in made.replicas.items() if replica.usable] == ["a"]
     assert {load.name: load.running for load in made.loads("n1")} == {"a": 1, "b": 1}

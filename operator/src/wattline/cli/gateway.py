@@ -10,7 +10,8 @@ import click
 from wattline.cli.options import address, files_option, speed_option, state_option
 from wattline.doors.clock import BootClock
 from wattline.doors.listen import listener
-from wattline.gateway.main import Place, run
+from wattline.gateway.files import FilesSource
+from wattline.gateway.main import run
 from wattline.gateway.settings import Settings
 from wattline.model.errors import ManifestError, WattlineError
 from wattline.policy.route import Mode
@@ -98,10 +99,11 @@ def gateway(files: tuple[Path, ...], state: Path, speed: float, listen: str, **f
         poll_seconds=max(DEFAULTS.poll_seconds, LEAST_POLL_WALL_SECONDS * speed),
     )
     try:
-        place = Place(files, state, speed)
+        clock = BootClock(speed)
+        source = FilesSource(files, state, clock, period_seconds=settings.poll_seconds)
         host, port = address(listen)
         with listener(host, port) as sock:
-            _with_fastest_loop(run(place, settings, BootClock(speed), sock))
+            _with_fastest_loop(run(source, settings, clock, sock))
     except ManifestError as error:
         raise click.ClickException(f"the manifests have problems, nothing was started:\n{error}") from error
     except WattlineError as error:

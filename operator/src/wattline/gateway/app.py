@@ -6,9 +6,11 @@ from aiohttp import web
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from wattline.gateway.choose import models
 from wattline.gateway.metrics import registry
 from wattline.gateway.refusal import Reason, Refused
 from wattline.gateway.service import Gateway
+from wattline.gateway.source import Source
 from wattline.model.wire import ReplicasView
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
@@ -34,8 +36,9 @@ async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse
 class Routes:
     """Answers HTTP for one gateway."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, source: Source) -> None:
         self._gateway = gateway
+        self._source = source
         self._registry = registry(gateway)
 
     def app(self) -> web.Application:
@@ -107,13 +110,15 @@ class Routes:
         gateway = self._gateway
         if gateway.draining:
             return web.Response(status=503, text="draining\n")
-        waiting = [name for name, pool in gateway.pools.items() if not pool.reachable]
+        if not self._source.known:
+            return web.Response(status=503, text="the API server has not said yet which pools there are\n")
+        waiting = [name for name, pool in gateway.pools.items() if not pool.reachable and not pool.gone]
         if waiting:
             return web.Response(status=503, text=f"no engine answers yet: {', '.join(waiting)}\n")
         return web.Response(text="ready\n")
 
     def _names(self) -> list[str]:
-        return sorted({pool.declared.spec.model for pool in self._gateway.pools.values()})
+        return list(models(self._gateway.pools.values()))
 
 
 def _model(name: str) -> dict[str, object]:

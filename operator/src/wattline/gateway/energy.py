@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from wattline.api.inferencepool import Endpoint
 from wattline.gateway.runs import Runs
+from wattline.gateway.served import EnginePlace
 from wattline.model.wire import GpusView
 from wattline.policy.account import Book, Window, Work
 
@@ -35,7 +35,7 @@ class Energy:
         self._ahead: dict[str, float] = {}
         """Node: how far our clock is ahead of its agent's; on one box the time an answer takes."""
 
-    def endpoints(self, pool: str, endpoints: Iterable[Endpoint]) -> None:
+    def endpoints(self, pool: str, endpoints: Iterable[EnginePlace]) -> None:
         """Take note of a pool's engines and their GPUs; books of engines that are gone stay open for totals."""
         for endpoint in endpoints:
             group = self._groups.get((pool, endpoint.name))
@@ -44,6 +44,14 @@ class Energy:
             elif (group.node, group.gpus) != (endpoint.node, endpoint.gpus):
                 group.node, group.gpus = endpoint.node, endpoint.gpus
                 group.read_seconds = None
+
+    def forget(self, replica: Replica) -> bool:
+        """Close the book of a replica that left for good, if all its joules are divided; return whether it is closed."""
+        group = self._groups.get(replica)
+        if group is not None and group.book.unsettled_joules:
+            return False
+        self._groups.pop(replica, None)
+        return True
 
     def started(self, replica: Replica, turn: int, at_seconds: float) -> None:
         """Note that a turn went to an engine."""

@@ -5,20 +5,18 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import aiohttp
 from aiohttp import web
 
-from wattline.doors.clock import Clock
-from wattline.doors.manifests import load
+from wattline.doors.clock import BootClock, Clock
 from wattline.gateway import watch
 from wattline.gateway.app import Routes
 from wattline.gateway.proxy import Proxy
 from wattline.gateway.service import Gateway
 from wattline.gateway.settings import Settings
+from wattline.gateway.source import Source
 
 log = logging.getLogger(__name__)
 
@@ -29,23 +27,13 @@ DRAIN_LOOK_SECONDS = 0.5
 """How often a stopping gateway looks whether its turns are done, in world seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What a gateway is given."""
-
-    manifests: Sequence[Path]
-    state: Path
-    speed: float = 1.0
-    """World seconds to a second; tells clients in their own seconds when to come back."""
-
-
-async def run(place: Place, settings: Settings, clock: Clock, sock: socket.socket) -> None:
+async def run(source: Source, settings: Settings, clock: BootClock, sock: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT, then finish the turns there are; a second signal ends at once."""
     stop, now = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, lambda: now.set() if stop.is_set() else stop.set())
-    async with serving(place, settings, clock, sock) as (gateway, parts):
+    async with serving(source, settings, clock, sock, speed=clock.speed) as (gateway, parts):
         host, port = sock.getsockname()[:2]
         log.info("gateway on http://%s:%s/v1 for %s", host, port, ", ".join(gateway.pools) or "no pools yet")
         stopping = asyncio.create_task(stop.wait())
@@ -74,24 +62,27 @@ async def drain(gateway: Gateway, now: asyncio.Event) -> None:
 
 @contextlib.asynccontextmanager
 async def serving(
-    place: Place, settings: Settings, clock: Clock, sock: socket.socket
+    source: Source, settings: Settings, clock: Clock, sock: socket.socket, *, speed: float = 1.0
 ) -> AsyncIterator[tuple[Gateway, list[asyncio.Task[None]]]]:
-    """Serve a gateway on a socket for as long as the block runs; its loops are given too, for they never end."""
-    fleet = load(place.manifests)
+    """Serve a gateway on a socket for as long as the block runs; its loops are given too, for they never end.
+
+    ``speed`` (world seconds to a second) tells clients in their own seconds when to come back.
+    """
+    served = source.first()
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS)
     async with (
         aiohttp.ClientSession(connector=connector, auto_decompress=False) as upstream,
         aiohttp.ClientSession() as reading,
     ):
-        gateway = Gateway(fleet, settings, clock, Proxy(upstream, clock), speed=place.speed)
+        gateway = Gateway(served, settings, clock, Proxy(upstream, clock), speed=speed)
         runner = web.AppRunner(
-            Routes(gateway).app(), handler_cancellation=True, access_log=None, shutdown_timeout=1.0
+            Routes(gateway, source).app(), handler_cancellation=True, access_log=None, shutdown_timeout=1.0
         )
         await runner.setup()
         parts = [
             asyncio.create_task(watch.engines(gateway, reading)),
-            asyncio.create_task(watch.agents(gateway, reading, place.state)),
-            asyncio.create_task(watch.manifests(gateway, place.manifests)),
+            asyncio.create_task(watch.agents(gateway, reading, source)),
+            asyncio.create_task(source.changes(gateway.declare)),
         ]
         try:
             await web.SockSite(runner, sock).start()

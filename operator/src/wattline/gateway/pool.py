@@ -4,19 +4,22 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from wattline.api.inferencepool import Endpoint, InferencePool
+from wattline.api.inferencepool import InferencePool
 from wattline.doors.clock import Clock
 from wattline.doors.engine import EngineSample
 from wattline.gateway.blocks import Blocks
+from wattline.gateway.served import EnginePlace, ServedPool
 from wattline.gateway.settings import Settings
 from wattline.loops.desk import Desk
 from wattline.loops.turns import Answer, Ask, DeskSpec
-from wattline.model.fleet import full_name
 from wattline.model.ledger import Ledger
 from wattline.model.rates import AgentRates
 from wattline.model.wire import ReplicaLoad
 from wattline.policy.admit import AdmitSpec
 from wattline.policy.route import RouteSpec
+
+KEPT_SECONDS = 60.0
+"""A replica that is none of the pool's any more is remembered so long, and for as long as turns run there."""
 
 SILENT_READINGS = 3
 """An engine that did not answer so often in a row is away."""
@@ -46,9 +49,9 @@ class Learnt:
 class Replica:
     """One engine of the pool."""
 
-    endpoint: Endpoint
+    endpoint: EnginePlace
     declared: bool = True
-    """It stands in the manifest."""
+    """It is one of the pool's."""
     active: bool = True
     """It gets work."""
     rates: AgentRates = field(default_factory=AgentRates)
@@ -56,6 +59,8 @@ class Replica:
     silent: int = 0
     sequences: int = 0
     """Answers that it makes for us."""
+    left_seconds: float = 0.0
+    """When it stopped to be one of the pool's."""
 
     @property
     def usable(self) -> bool:
@@ -66,34 +71,71 @@ class Replica:
 class Pool:
     """Admits, routes and counts the turns of one pool."""
 
-    def __init__(self, declared: InferencePool, settings: Settings, clock: Clock) -> None:
-        self.name = full_name(declared)
-        self.declared = declared
+    def __init__(self, served: ServedPool, settings: Settings, clock: Clock) -> None:
+        self.name = served.name
+        self.declared = served.pool
+        self.created_at = served.created_at
+        self.gone = False
+        """Nobody declares it any more; it answers what it has and takes nothing."""
+        self.withheld = served.withheld
+        """Why replicas get no work, where somebody said so."""
         self.blocks = Blocks()
         self.tokens_per_byte = Learnt(1_000.0, 4_000.0)
         """Tokens of a prompt for a byte of its text; four bytes a token until usage says better."""
         self.tokens_per_stream_byte = Learnt(10.0, 2_000.0)
         """Output tokens for a byte of a stream, framing included."""
         self.replicas: dict[str, Replica] = {}
-        self.desk = Desk(_desk_spec(declared, settings), (), Ledger(self.tokens_per_byte.ratio))
+        self.desk = Desk(_desk_spec(served.pool, settings), (), Ledger(self.tokens_per_byte.ratio))
         self._settings = settings
         self._clock = clock
         self._answers: dict[object, tuple[asyncio.Event, list[Answer]]] = {}
-        self.declare(declared)
+        self.declare(served)
 
-    def declare(self, declared: InferencePool) -> None:
-        """Take the pool as its manifest says now."""
-        self.declared = declared
-        self.desk.spec = _desk_spec(declared, self._settings)
-        active = {endpoint.name for endpoint in declared.spec.active()}
-        for endpoint in declared.spec.endpoints:
-            replica = self.replicas.get(endpoint.name)
-            if replica is None or replica.endpoint != endpoint:
-                replica = self.replicas[endpoint.name] = Replica(endpoint)
-            replica.active = endpoint.name in active
-            self._tell(endpoint.name)
-        for name in set(self.replicas) - {endpoint.name for endpoint in declared.spec.endpoints}:
-            self.replicas[name].declared = self.replicas[name].active = False
+    def declare(self, served: ServedPool) -> None:
+        """Take the pool as it stands now."""
+        self.declared, self.created_at, self.gone = served.pool, served.created_at, False
+        self.withheld = served.withheld
+        self.desk.spec = _desk_spec(served.pool, self._settings)
+        for place in served.engines:
+            replica = self.replicas.get(place.name)
+            if replica is None or replica.endpoint.url != place.url:
+                if replica is not None:  # a pod that was made anew under its old name
+                    self.desk.lost(place.name)
+                replica = self.replicas[place.name] = Replica(place)
+            replica.endpoint, replica.declared = place, True
+            replica.active = place.name in served.active
+            self._tell(place.name)
+        self._leave(set(self.replicas) - {place.name for place in served.engines})
+
+    def withdraw(self) -> None:
+        """Take nothing new: the pool was deleted. Held turns are told so, running ones finish."""
+        self.gone = True
+        self._leave(set(self.replicas))
+        for event, _ in self._answers.values():
+            event.set()
+
+    def tidy(self) -> tuple[str, ...]:
+        """Forget the replicas that left and have nothing to do any more; return them."""
+        past = self._clock.now() - KEPT_SECONDS
+        left = tuple(
+            name
+            for name, replica in self.replicas.items()
+            if not replica.declared
+            and replica.left_seconds <= past
+            and not replica.sequences
+            and not self.desk.running(name)
+        )
+        for name in left:
+            del self.replicas[name]
+            self.desk.forget(name, self._clock.now())
+        return left
+
+    def _leave(self, names: set[str]) -> None:
+        for name in names:
+            replica = self.replicas[name]
+            if replica.declared:
+                replica.left_seconds = self._clock.now()
+            replica.declared = replica.active = False
             self._tell(name)
 
     async def seat(self, ask: Ask, wait_seconds: float) -> Answer | None:
@@ -135,6 +177,10 @@ class Pool:
             self.desk.lost(name)
         replica.sample, replica.silent = sample, 0
         self._tell(name)
+
+    def at(self, name: str, url: str) -> bool:
+        """Return whether a replica still stands there."""
+        return name in self.replicas and self.replicas[name].endpoint.url == url
 
     def silent(self, name: str, *, gone: bool) -> bool:
         """Note that an engine did not answer; return whether that is news."""

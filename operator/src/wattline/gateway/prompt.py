@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from wattline.gateway.refusal import Reason, Refused
@@ -36,6 +36,13 @@ class Prompt:
     def opening(self) -> bytes:
         """Text up to and with the first message of the user."""
         return self.text[: self.opening_bytes]
+
+    def asking_for(self, model: str) -> "Prompt":
+        """Return the request under the name by which its engine knows the model."""
+        if model == self.model:
+            return self
+        body = json.dumps(json.loads(self.body) | {"model": model}).encode()
+        return replace(self, model=model, body=body)
 
 
 def parse(raw: bytes, *, chat: bool) -> Prompt:

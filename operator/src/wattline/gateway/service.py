@@ -7,10 +7,10 @@ from itertools import count
 
 from aiohttp import web
 
-from wattline.api.inferencepool import InferencePool
 from wattline.doors.clock import Clock
+from wattline.gateway.choose import POOL_HEADER, choose
 from wattline.gateway.counts import Counts
-from wattline.gateway.energy import Energy
+from wattline.gateway.energy import Energy, Replica
 from wattline.gateway.identity import identify
 from wattline.gateway.pool import Pool
 from wattline.gateway.prompt import Prompt, parse
@@ -18,11 +18,13 @@ from wattline.gateway.proxy import EngineFailedError, Proxy, Sent
 from wattline.gateway.reckoning import Reckoning
 from wattline.gateway.refusal import Reason, Refused
 from wattline.gateway.runs import Runs
+from wattline.gateway.served import Served
 from wattline.gateway.sessions import Session, Sessions
 from wattline.gateway.settings import Settings
 from wattline.gateway.turn import Turn
+from wattline.gateway.workflows import HEADER as WORKFLOW_HEADER
+from wattline.gateway.workflows import Workflows
 from wattline.loops.turns import Ask
-from wattline.model.fleet import Fleet, full_name
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +37,9 @@ HEADERS = ("x-wattline-energy-joules", "x-wattline-session", "x-wattline-replica
 class Gateway:
     """Everything that a request meets; built by the command, driven by the routes and the watch loops."""
 
-    def __init__(self, fleet: Fleet, settings: Settings, clock: Clock, proxy: Proxy, *, speed: float) -> None:
+    def __init__(
+        self, served: Served, settings: Settings, clock: Clock, proxy: Proxy, *, speed: float
+    ) -> None:
         self.settings = settings
         self.clock = clock
         self.runs = Runs()
@@ -43,6 +47,7 @@ class Gateway:
         self.counts = Counts()
         self.reckoning = Reckoning(self.runs, self.energy, self.counts, clock)
         self.sessions = Sessions(settings.forget_seconds)
+        self.workflows = Workflows()
         self.pools: dict[str, Pool] = {}
         self.draining = False
         self.turns: dict[int, Turn] = {}
@@ -51,23 +56,30 @@ class Gateway:
         self._speed = speed
         self._proxy = proxy
         self._numbers = count(1)
-        self.declare(fleet)
+        self._closing: set[Replica] = set()
+        """Replicas that left, until all their joules are divided."""
+        self.declare(served)
 
     @property
     def adopting(self) -> bool:
         """Whether sessions of an earlier gateway are let in without asking."""
         return self.clock.now() - self._started_seconds < self.settings.adopting_seconds
 
-    def declare(self, fleet: Fleet) -> None:
-        """Take the pools as the manifests say now; one that is gone takes no new sessions."""
-        for declared in fleet.pools:
-            pool = self._pool(declared)
-            self.energy.endpoints(pool.name, declared.spec.endpoints)
-        for name in set(self.pools) - {full_name(declared) for declared in fleet.pools}:
-            gone = self.pools[name].declared
-            self.pools[name].declare(
-                gone.model_copy(update={"spec": gone.spec.model_copy(update={"replicas": 0})})
-            )
+    def declare(self, served: Served) -> None:
+        """Take pools and workflows as they stand now; a pool that is gone answers what it has and takes nothing."""
+        self.workflows.declare(served.workflows)
+        for each in served.pools:
+            if each.name in self.pools:
+                self.pools[each.name].declare(each)
+            else:
+                self.pools[each.name] = Pool(each, self.settings, self.clock)
+            self.energy.endpoints(each.name, each.engines)
+            self._closing.difference_update((each.name, place.name) for place in each.engines)
+        for name in set(self.pools) - {each.name for each in served.pools}:
+            if not self.pools[name].gone:
+                log.info("pool %s is gone; its %d turns finish", name, self._turns_of(name))
+                self.pools[name].withdraw()
+        self._pump()
 
     async def complete(self, request: web.Request, *, chat: bool) -> web.StreamResponse:
         """Answer a completion request; raise `Refused` where there is no answer."""
@@ -119,37 +131,41 @@ class Gateway:
                 del session.chains[chain.key]
         for pool in self.pools.values():
             pool.desk.expired(now, self.settings.idle_seconds)
+            self._closing.update((pool.name, replica) for replica in pool.tidy())
+        for name in [name for name, pool in self.pools.items() if pool.gone and not self._turns_of(name)]:
+            self._forget(name)
         self.reckoning.settle()
+        self._closing = {replica for replica in self._closing if not self.energy.forget(replica)}
         self._pump()
 
     def _pump(self) -> None:
         for pool in self.pools.values():
             pool.pump()
 
-    def _pool(self, declared: InferencePool) -> Pool:
-        name = full_name(declared)
-        if name in self.pools:
-            self.pools[name].declare(declared)
-        else:
-            self.pools[name] = Pool(declared, self.settings, self.clock)
-        return self.pools[name]
+    def _turns_of(self, pool: str) -> int:
+        return sum(1 for turn in self.turns.values() if turn.pool.name == pool)
+
+    def _forget(self, name: str) -> None:
+        """Forget a pool that is gone and has nothing to do any more, and what sessions held there."""
+        pool = self.pools.pop(name)
+        self._closing.update((name, replica) for replica in pool.replicas)
+        for session in self.sessions.all():
+            for key in [key for key in session.chains if key[0] == name]:
+                del session.chains[key]
+            if not session.chains:
+                self._end(session)
 
     def _meet(self, request: web.Request, prompt: Prompt, arrived_seconds: float) -> Turn:
-        pool = next((pool for pool in self.pools.values() if pool.declared.spec.model == prompt.model), None)
-        if pool is None:
-            known = ", ".join(sorted({pool.declared.spec.model for pool in self.pools.values()}))
-            raise Refused(
-                404,
-                Reason.NO_SUCH_MODEL,
-                f"the model {prompt.model} does not exist; models here: {known}",
-                code="model_not_found",
-                param="model",
-            )
+        pool = choose(self.pools, prompt.model, request.headers.get(POOL_HEADER))
+        prompt = prompt.asking_for(pool.declared.spec.model)
         identity = identify(request.headers, prompt)
         if self.draining and self.sessions.get(identity.session) is None:
             raise self._stopping()
+        workflow = self.workflows.meet(self.sessions.root(identity), request.headers.get(WORKFLOW_HEADER))
         context, known_bytes = pool.blocks.context(prompt.text)
         session = self.sessions.meet(identity, arrived_seconds)
+        if workflow is not None:
+            self.workflows.bind(self.runs.run(session.root), workflow, arrived_seconds)
         chain = session.chain(pool.name, context)
         chain.busy = True
         estimate = chain.estimate(context, pool.tokens_per_byte.ratio)
@@ -169,6 +185,7 @@ class Gateway:
     async def _run(self, turn: Turn, request: web.Request) -> Sent:
         """Seat the turn and send it, again where an engine fails before it answered."""
         run = self.runs.run(turn.session.root)
+        self.workflows.check(run, self.clock.now())
         run.open_turns += 1
         try:
             while True:
@@ -190,7 +207,7 @@ class Gateway:
 
     async def _seat(self, turn: Turn) -> None:
         """Wait until the turn may start, or raise `Refused`."""
-        pool, session = turn.pool, turn.session
+        pool, session, run = turn.pool, turn.session, self.runs.run(turn.session.root)
         turn.tries += 1
         known = pool.desk.known(turn.chain.key)
         owed = known or turn.tries > 1 or self.sessions.owed(session)
@@ -203,8 +220,10 @@ class Gateway:
             turn.estimated_tokens,
             owed=owed,
             adopted=not owed and turn.prompt.continues and self.adopting,
+            behind_seconds=self.workflows.behind_seconds(run, self.clock.now()),
         )
-        wait = self.settings.turn_wait_seconds if owed else self.settings.first_turn_wait_seconds
+        first_wait = self.workflows.start_within_seconds(run.id) or self.settings.first_turn_wait_seconds
+        wait = self.settings.turn_wait_seconds if owed else first_wait
         answer = await pool.seat(ask, wait)
         if answer is None:
             raise self._no_room(turn, wait, owed=owed)
@@ -254,6 +273,7 @@ class Gateway:
         self.sessions.end(session)
         if not self.sessions.owed(session):
             self.reckoning.over(session.root, how)
+            self.workflows.over(session.root)
 
     def _headers(self, turn: Turn) -> Mapping[str, str]:
         joules = self.runs.run(turn.session.root).joules
@@ -261,6 +281,9 @@ class Gateway:
 
     def _no_room(self, turn: Turn, waited_seconds: float, *, owed: bool) -> Refused:
         pool = turn.pool
+        if pool.gone:
+            message = f"the pool {pool.name} was deleted while this turn waited"
+            return Refused(404, Reason.NO_SUCH_MODEL, message, code="model_not_found", param="model")
         if self.draining and not owed:
             return self._stopping()
         if not pool.reachable:
