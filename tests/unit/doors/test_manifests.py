@@ -152,7 +152,7 @@ def test_what_kubectl_prints_can_be_kept(tmp_path):
         pytest.param(
             "kind: PowerDomain",
             "kind: Powerdomain",
-            'fleet.yaml:2: kind: expected PowerDomain or InferencePool, found "Powerdomain", '
+            'fleet.yaml:2: kind: expected PowerDomain or InferencePool or AgentWorkflow, found "Powerdomain", '
             "did you mean PowerDomain?",
             id="another kind",
         ),
@@ -289,3 +289,68 @@ def test_a_place_that_holds_no_manifests_is_a_problem_like_any_other(tmp_path, m
     with pytest.raises(ManifestError, match=r"x:1: ") as caught:
         load([tmp_path / "x"])
     assert says in str(caught.value)
+
+
+WORKFLOW = """\
+apiVersion: wattline.dev/v1alpha1
+kind: AgentWorkflow
+metadata: {name: night, namespace: agents}
+spec:
+  trigger: External
+  class: BestEffort
+  weight: 2
+  budget: {maxJoules: 400000, onExceeded: Slow}
+"""
+
+
+def test_workflows_of_agents_that_run_elsewhere_are_read(tmp_path):
+    (tmp_path / "a.yaml").write_text(WORKFLOW)
+
+    (workflow,) = load([tmp_path]).workflows
+
+    assert workflow.spec.power_class.value == "BestEffort"
+    assert workflow.spec.budget.max_joules == 400_000
+
+
+def test_a_workflow_that_runs_steps_needs_a_cluster_and_its_templates_are_judged_all_the_same(tmp_path):
+    lines = refused(
+        tmp_path,
+        """\
+apiVersion: wattline.dev/v1alpha1
+kind: AgentWorkflow
+metadata: {name: fix-issue}
+spec:
+  trigger: OnApply
+  parameters: [{name: issue, value: "1"}]
+  steps:
+  - name: plan
+    llm:
+      model: m
+      prompt: "{{ parameters.isue }}"
+  - name: test
+    tool:
+      job:
+        image: i
+        command: [sh, -c, "echo {{ steps.plan.answer }}"]
+        env:
+        - {name: PLAN, value: "{{ steps.plan.answer }}"}
+""",
+    )
+
+    assert [line.partition(": ")[0] for line in lines] == ["fleet.yaml:5", "fleet.yaml:11", "fleet.yaml:16"]
+    assert "steps run as Jobs, in a Kubernetes cluster only" in lines[0]
+    assert "there is no parameter isue" in lines[1]
+    assert "a command is taken as it is" in lines[2]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ("trigger: External", "trigger: Extern", "did you mean External?"),
+        ("weight: 2", "weigth: 2", "did you mean weight?"),
+        ("maxJoules: 400000", "maxJoules: 0", "expected more than 0"),
+        ("trigger: External", "trigger: OnApply", "OnApply runs steps and needs at least one"),
+    ],
+)
+def test_a_workflow_with_a_mistake_is_refused_with_what_was_meant(tmp_path, old, new, what):
+    assert what in "\n".join(refused(tmp_path, WORKFLOW.replace(old, new)))

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from wattline.api.agentworkflow import ENV_NAME, NAME, AgentWorkflow
 from wattline.api.base import DNS_NAME, GROUP, VERSION
 from wattline.api.inferencepool import URL, InferencePool
 from wattline.api.powerdomain import PowerDomain
@@ -18,9 +19,13 @@ from wattline.model.errors import ManifestError
 from wattline.model.fleet import Fleet, full_name
 from wattline.model.references import cluster_only, problems
 
-KINDS: dict[str, type[PowerDomain] | type[InferencePool]] = {
+Declared = PowerDomain | InferencePool | AgentWorkflow
+"""What a user writes."""
+
+KINDS: dict[str, type[Declared]] = {
     "PowerDomain": PowerDomain,
     "InferencePool": InferencePool,
+    "AgentWorkflow": AgentWorkflow,
 }
 """Kinds that a user writes."""
 
@@ -41,6 +46,8 @@ UNITS = {
 _PATTERNS = {
     DNS_NAME: "lower-case letters, digits, dots and dashes, e.g. gpu-1",
     URL: "a web address without a path, e.g. http://127.0.0.1:8001",
+    NAME: "lower-case letters, digits and dashes, e.g. plan",
+    ENV_NAME: "letters, digits and underscores, e.g. ISSUE",
 }
 """What a pattern wants, in words."""
 
@@ -49,7 +56,7 @@ _PATTERNS = {
 class _Reading:
     """What came of reading all files so far."""
 
-    objects: list[PowerDomain | InferencePool] = field(default_factory=list)
+    objects: list[Declared] = field(default_factory=list)
     """What was made; an object with problems is in it without the fields they are in, to check references."""
     places: dict[tuple[str, str], tuple[Path, marks.Document]] = field(default_factory=dict)
     broken: set[tuple[str, str]] = field(default_factory=set)
@@ -71,6 +78,7 @@ def load(paths: Sequence[Path]) -> Fleet:
             sorted((o for o in reading.objects if isinstance(o, PowerDomain)), key=lambda d: d.metadata.name)
         ),
         tuple(sorted((o for o in reading.objects if isinstance(o, InferencePool)), key=full_name)),
+        tuple(sorted((o for o in reading.objects if isinstance(o, AgentWorkflow)), key=full_name)),
     )
     broken = frozenset(name for _, name in reading.broken)
     for problem in (*problems(fleet, broken), *cluster_only(fleet)):
@@ -140,7 +148,7 @@ def _take(path: Path, document: marks.Document, reading: _Reading) -> None:
         except ValidationError:
             reading.broken.add((model.__name__, name))
             return
-    name = full_name(made) if isinstance(made, InferencePool) else made.metadata.name
+    name = made.metadata.name if isinstance(made, PowerDomain) else full_name(made)
     if (made.kind, name) in reading.places:
         first, other = reading.places[made.kind, name]
         refuse(("metadata", "name"), f"{made.kind} {name} stands in {first}:{other.line(())} already")
@@ -156,7 +164,7 @@ def _name(data: dict[str, Any]) -> str:
     return "/".join(str(part) for part in parts if part) or "without a name"
 
 
-def _made(model: type[PowerDomain] | type[InferencePool], data: Any) -> PowerDomain | InferencePool:
+def _made(model: type[Declared], data: Any) -> Declared:
     text = json.dumps(data, default=str)
     return model.model_validate_json(text, strict=True, extra="forbid", by_alias=True, by_name=False)
 

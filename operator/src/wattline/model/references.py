@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from wattline.api.agentworkflow import AgentWorkflow, Trigger
 from wattline.api.inferencepool import InferencePool
 from wattline.api.powerdomain import PowerDomain
+from wattline.model import workflows
 from wattline.model.fleet import Fleet, full_name
 
 
@@ -30,10 +32,12 @@ def problems(fleet: Fleet, broken: frozenset[str] = frozenset()) -> Iterator[Pro
     yield from endpoints(fleet)
     for pool in fleet.pools:
         yield from ranges(pool)
+    for workflow in fleet.workflows:
+        yield from steps(workflow)
 
 
 def cluster_only(fleet: Fleet) -> Iterator[Problem]:
-    """Yield what only a Kubernetes cluster can follow: selectors of nodes, and replicas that are pods."""
+    """Yield what only a Kubernetes cluster can follow: selectors of nodes, replicas that are pods, and steps."""
     for domain in fleet.domains:
         if domain.spec.node_selector is not None:
             yield _of(
@@ -56,6 +60,15 @@ def cluster_only(fleet: Fleet) -> Iterator[Problem]:
                     "endpoints: [{name: a, url: 'http://127.0.0.1:8001', node: n1, gpus: [GPU-…]}]",
                     "NeedsCluster",
                 )
+    for workflow in fleet.workflows:
+        if workflow.spec.trigger is Trigger.ON_APPLY:
+            yield _of(
+                workflow,
+                ("spec", "trigger"),
+                "steps run as Jobs, in a Kubernetes cluster only; a workflow of agents that run elsewhere says "
+                "trigger: External and has no steps",
+                "NeedsCluster",
+            )
 
 
 def parents(fleet: Fleet, broken: frozenset[str] = frozenset()) -> Iterator[Problem]:
@@ -140,8 +153,17 @@ def ranges(pool: InferencePool) -> Iterator[Problem]:
             yield _of(pool, ("spec", "power", field), f"min {low:g} {unit} is above max {high:g} {unit}")
 
 
+def steps(workflow: AgentWorkflow) -> Iterator[Problem]:
+    """Yield what is wrong with the steps of a workflow."""
+    for path, message in workflows.problems(workflow.spec):
+        yield _of(workflow, path, message, "TemplateInvalid")
+
+
 def _of(
-    thing: PowerDomain | InferencePool, path: tuple[str | int, ...], message: str, reason: str = "Invalid"
+    thing: PowerDomain | InferencePool | AgentWorkflow,
+    path: tuple[str | int, ...],
+    message: str,
+    reason: str = "Invalid",
 ) -> Problem:
-    name = full_name(thing) if isinstance(thing, InferencePool) else thing.metadata.name
+    name = thing.metadata.name if isinstance(thing, PowerDomain) else full_name(thing)
     return Problem(thing.kind, name, path, message, reason)
