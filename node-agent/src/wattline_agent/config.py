@@ -4,6 +4,7 @@ import json
 import logging
 import signal
 from dataclasses import asdict, dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,23 @@ class Config:
     """Folder of the locks that keep two agents off one GPU."""
     gateways: tuple[str, ...] = ()
     """URLs of the gateways that route to this node."""
+    gateway_service: str = ""
+    """HOST:PORT whose every address is a gateway that routes to this node; instead of ``gateways``."""
     listen: str = "127.0.0.1:9808"
+    advertise: str = ""
+    """URL under which others reach ``listen``; made from it when empty."""
+    cluster: bool = False
+    """Whether orders come from the Kubernetes API server, and not from files in ``state``."""
+    namespace: str = "wattline-system"
+    """Where the leases of our domains are."""
+    ready_socket: str = ""
+    """Unix socket that tells whether new work may start; empty: none."""
+    pod_resources: str = ""
+    """Unix socket of the kubelet that tells which pod has which GPU; empty: none."""
+    resources: tuple[str, ...] = ("nvidia.com/gpu",)
+    """Resources by which a device plugin hands out this node's GPUs."""
+    drivers: tuple[str, ...] = ("gpu.nvidia.com",)
+    """DRA drivers that hand out this node's GPUs."""
     speed: float = 1.0
     """World seconds to a second."""
     on_stop: str = "keep"
@@ -32,8 +49,9 @@ class Config:
     @classmethod
     def loads(cls, text: str) -> "Config":
         """Return the flags that ``dumps`` wrote."""
-        raw = json.loads(text)
-        return cls(**raw | {"gateways": tuple(raw["gateways"])})
+        raw: dict[str, Any] = json.loads(text)
+        raw |= {key: tuple(each) for key, each in raw.items() if isinstance(each, list)}
+        return cls(**raw)
 
 
 EXIT_REFUSED = 3

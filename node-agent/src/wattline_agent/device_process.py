@@ -64,6 +64,7 @@ async def run(
         for text in channel.receive():
             hear(governor, text, now)
         governor.tick(now)
+        governor.hands.tally.passes.note(clock.now() - now)
         seen = view(governor, boot_id, now)
         if now - said_at >= VIEW_SECONDS or outcomes(seen) != said:
             channel.send(seen.model_dump_json(by_alias=True))
@@ -98,6 +99,7 @@ def outcomes(seen: View) -> object:
     """Return what is told at once when it changes."""
     return (
         seen.state,
+        seen.waiting,
         seen.observed_generation,
         seen.epoch,
         tuple(
@@ -120,7 +122,7 @@ def build(config: Config, clock: Clock) -> Governor:
     def claim(uuid: str) -> None:
         take(gpu_path(Path(config.runtime), uuid), f"GPU {uuid}")
 
-    return Governor(Hands(make(clock.now), record, claim), Bands(), clock.now())
+    return Governor(Hands(make(clock.now), record, claim, clock.now), Bands(), clock.now())
 
 
 async def _main(config: Config, end: socket.socket) -> bool:

@@ -35,6 +35,14 @@ class Mode(StrEnum):
     """Everything stays as a predecessor left it until we know whether there is an order."""
 
 
+RESTORING = {
+    Mode.OBSERVE: "Observing: the order only observes",
+    Mode.RELEASE: "Releasing: the order says to put everything back",
+    Mode.BACK: "PuttingBack: nobody orders anything any more",
+}
+"""In which modes what we changed goes back, and why."""
+
+
 @dataclass(slots=True)
 class Governor:
     """State of the loop; ``hear`` and ``tick`` are all there is to it."""
@@ -169,15 +177,17 @@ class Governor:
             ordered = self.ordered()
             targets = {u: t for u, t in self.decision.targets.items() if u in self.hands.gpus}
             self.hands.act(now, targets, ordered, self.budget_watts(self.mode))
-            self.hands.put_back(now, [uuid for uuid in recorded if uuid not in ordered])
-            if self.mode is Mode.ENFORCE and self._fits():
+            gone = [uuid for uuid in recorded if uuid not in ordered]
+            self.hands.put_back(now, gone, "NotOrdered: no order names this GPU any more")
+            if self.mode is Mode.ENFORCE and self.fits():
                 self.acknowledge()
-        elif self.mode in {Mode.OBSERVE, Mode.RELEASE, Mode.BACK} and self.hands.put_back(now, recorded):
+        elif self.mode in RESTORING and self.hands.put_back(now, recorded, RESTORING[self.mode]):
             self.acknowledge()
 
-    def _fits(self) -> bool:
+    def fits(self) -> bool:
         """Whether the order in hand is in force and read back: the bounds fit it, or are at the devices' least."""
-        assert self.decision is not None
+        if self.decision is None:
+            return False
         budget = self.budget_watts(self.mode)
         if self.bound_watts() <= budget + 1e-6:
             return True
@@ -197,7 +207,9 @@ class Governor:
         """Bring the devices nearer to what they were before us; say whether all that can be are there."""
         self.mode, self.decision = Mode.RELEASE, None
         self.hands.look(now)
-        self.hands.put_back(now, self.hands.movable(now))
+        self.hands.put_back(
+            now, self.hands.movable(now), "Stopping: the agent ends and puts back what was there"
+        )
         return not self.hands.movable(now)
 
     # -- what others ask ---------------------------------------------------------------------------------------

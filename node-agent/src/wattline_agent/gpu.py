@@ -56,6 +56,8 @@ class Gpu:
     """No write before this, after one that failed."""
     outcome: Outcome = Outcome.NONE
     reason: str = "NotAsked"
+    event_seconds: dict[str, float] = field(default_factory=dict)
+    """How long each reason kept the clock low since our start, by its word."""
 
     @property
     def asked_watts(self) -> float:
@@ -101,6 +103,10 @@ class Gpu:
     def saw(self, reading: GpuReading, now: float) -> str:
         """Take a reading in; return why a setting of ours is no longer what it was, if that is so."""
         before, self.reading, self.lost = self.reading, reading, ""
+        if before is not None:
+            for word in before.reasons.words():
+                passed = min(reading.at_seconds - before.at_seconds, STALE_SECONDS)
+                self.event_seconds[word] = self.event_seconds.get(word, 0.0) + passed
         drift = ""
         reloaded = before is not None and reading.energy_joules < before.energy_joules
         unkept = before is not None and before.persistence and not reading.persistence

@@ -21,17 +21,24 @@ from wattline_agent.gpu import (
     Gpu,
 )
 from wattline_agent.record import Previous, RecordFile
-from wattline_agent.touch import Tally, Touch
+from wattline_agent.tally import Tally
+from wattline_agent.touch import Touch
 
 
 class Hands:
     """All GPUs of the node, read and written by one thread."""
 
-    def __init__(self, device: Device, record: RecordFile, claim: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        device: Device,
+        record: RecordFile,
+        claim: Callable[[str], None],
+        stopwatch: Callable[[], float],
+    ) -> None:
         self._device = device
         self._claim = claim
         self._probe_at = float("-inf")
-        self._touch = Touch(device, record)
+        self._touch = Touch(device, record, stopwatch)
         self.record = record
         self.gpus: dict[str, Gpu] = {}
 
@@ -108,24 +115,24 @@ class Hands:
             gpu = self.gpus[uuid]
             urgent = above or gpu.heat.emergency
             if urgent or (gpu.rested(now, WRITE_SECONDS) and not self._clock_first(gpu, targets[uuid])):
-                self._touch.set_limit(gpu, watts, now)
+                self._touch.set_limit(gpu, watts, now, _limit_why(gpu, targets[uuid]))
         for uuid in sorted(ready):
             gpu, wanted = self.gpus[uuid], self._clock_wanted(self.gpus[uuid], targets[uuid])
             slower = wanted is not None and (gpu.clock_mhz is None or wanted < gpu.clock_mhz)
             if gpu.clock_differs(wanted) and (
                 gpu.rested(now, WRITE_SECONDS) or (gpu.heat.emergency and slower)
             ):
-                self._touch.set_clock(gpu, wanted, now)
+                self._touch.set_clock(gpu, wanted, now, _clock_why(gpu, targets[uuid], wanted))
         for uuid, watts in moves.higher(self._standing(known), limits, budget_watts).items():
             if self.gpus[uuid].rested(now, WRITE_SECONDS):
-                self._touch.set_limit(self.gpus[uuid], watts, now)
+                self._touch.set_limit(self.gpus[uuid], watts, now, _limit_why(self.gpus[uuid], targets[uuid]))
         for uuid in ready:
             gpu = self.gpus[uuid]
             if gpu.reading is not None and not gpu.held(now) and not self._waits(gpu, targets[uuid]):
                 gpu.applied()
         self._leave_if_away()
 
-    def put_back(self, now: float, uuids: Iterable[str]) -> bool:
+    def put_back(self, now: float, uuids: Iterable[str], why: str) -> bool:
         """Bring these GPUs nearer to what they were before us; say whether all are there."""
         done = True
         for uuid in tuple(uuids):
@@ -133,11 +140,11 @@ class Hands:
             gpu = self.gpus.get(uuid)
             if was is None:
                 continue
-            if gpu is None or not self._back(gpu, was, now):
+            if gpu is None or not self._back(gpu, was, now, why):
                 done = False
         return done
 
-    def _back(self, gpu: Gpu, was: Previous, now: float) -> bool:
+    def _back(self, gpu: Gpu, was: Previous, now: float, why: str) -> bool:
         reading = gpu.reading
         if reading is None or gpu.contested(now) or self.record.unreadable:
             return False
@@ -145,9 +152,9 @@ class Hands:
         if not gpu.rested(now, WRITE_SECONDS) or now < gpu.wait_until:
             return False
         if was.clock_touched and gpu.clock_differs(None):
-            self._touch.set_clock(gpu, None, now)
+            self._touch.set_clock(gpu, None, now, why)
         elif abs(gpu.asked_watts - limit) > LIMIT_TOLERANCE_WATTS:
-            self._touch.set_limit(gpu, limit, now)
+            self._touch.set_limit(gpu, limit, now, why)
         elif reading.persistence and not was.persistence:
             self._touch.set_persistence(gpu, on=False, now=now)
         else:
@@ -221,3 +228,15 @@ class Hands:
     def _clock_first(self, gpu: Gpu, target: GpuTarget) -> bool:
         """Whether a waiting clock goes before the next limit, so that neither starves the other."""
         return gpu.limit_last and gpu.clock_differs(self._clock_wanted(gpu, target))
+
+
+def _limit_why(gpu: Gpu, target: GpuTarget) -> str:
+    if gpu.heat.emergency:
+        return f"Heat: {gpu.heat.band}, about to slow itself down"
+    return f"{target.limit_why}: {target.limit_detail}"
+
+
+def _clock_why(gpu: Gpu, target: GpuTarget, mhz: int | None) -> str:
+    if mhz is not None and mhz != target.clock_mhz:
+        return f"Heat: {gpu.heat.band}, at most {gpu.heat.clock_ratio:.0%} of the fastest clock"
+    return f"{target.clock_why}: {target.clock_detail}"

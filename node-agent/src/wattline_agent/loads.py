@@ -33,9 +33,12 @@ class Heard:
         """Return all replicas as they are now.
 
         Tokens of several gateways add up, the slowest agent is the least; one gateway silent for three seconds
-        makes every replica unknown, for nobody knows what its agents hold.
+        makes every replica unknown, for nobody knows what its agents hold. Gateways that are not asked any more are
+        forgotten.
         """
-        answers = [self.gateways.get(url) for url in gateways]
+        urls = tuple(gateways)
+        self.gateways = {url: self.gateways[url] for url in urls if url in self.gateways}
+        answers = [self.gateways.get(url) for url in urls]
         fresh = [answer[1] for answer in answers if answer is not None and now - answer[0] <= STALE_SECONDS]
         whole = bool(answers) and len(fresh) == len(answers)
         return LoadsSeen(replicas=tuple(self._load(order, fresh if whole else [], now) for order in replicas))

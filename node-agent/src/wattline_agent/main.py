@@ -4,9 +4,17 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from wattline_agent import supervisor
 from wattline_agent.config import Config, log_to_stderr
+
+BOX_STATE = ".wattline"
+NODE_STATE = "/var/lib/wattline"
+NODE_RUNTIME = "/run/wattline"
+READY_SOCKET = f"{NODE_RUNTIME}/ready.sock"
+DEFAULT = Config(node="", state="", runtime="")
+POD_RESOURCES = "/var/lib/kubelet/pod-resources/kubelet.sock"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -16,17 +24,37 @@ def main(arguments: list[str] | None = None) -> int:
     if asked.command == "doctor":
         from wattline_agent import doctor  # noqa: PLC0415 - the supervisor stays free of third-party imports
 
-        return doctor.run(Path(asked.state), Path(asked.runtime_dir))
-    return supervisor.run(
-        Config(
-            node=asked.node,
-            state=str(Path(asked.state).resolve()),
-            runtime=str(Path(asked.runtime_dir).resolve()),
-            gateways=tuple(url.rstrip("/") for url in asked.gateway),
-            listen=asked.listen,
-            speed=asked.speed,
-            on_stop=asked.on_stop,
-        )
+        return doctor.run(Path(asked.state or BOX_STATE), Path(asked.runtime_dir or _runtime_dir()))
+    return supervisor.run(configured(asked))
+
+
+def configured(asked: argparse.Namespace) -> Config:
+    """Return what the flags of ``run`` say; in a cluster the paths of a node are the default."""
+    state, runtime = asked.state, asked.runtime_dir
+    if asked.cluster:
+        state, runtime = state or NODE_STATE, runtime or NODE_RUNTIME
+    port = asked.listen.rpartition(":")[2]
+    advertise = asked.advertise or (_url(asked.pod_ip, port) if asked.pod_ip else "")
+    return Config(
+        node=asked.node,
+        state=str(Path(state or BOX_STATE).resolve()),
+        runtime=str(Path(runtime or _runtime_dir()).resolve()),
+        gateways=tuple(url.rstrip("/") for url in asked.gateway),
+        gateway_service=asked.gateway_service,
+        listen=asked.listen,
+        advertise=advertise.rstrip("/"),
+        cluster=asked.cluster,
+        namespace=asked.namespace,
+        ready_socket=(READY_SOCKET if asked.cluster else "")
+        if asked.ready_socket is None
+        else asked.ready_socket,
+        pod_resources=(POD_RESOURCES if asked.cluster else "")
+        if asked.pod_resources is None
+        else asked.pod_resources,
+        resources=tuple(asked.resource or DEFAULT.resources),
+        drivers=tuple(asked.dra_driver or DEFAULT.drivers),
+        speed=asked.speed,
+        on_stop=asked.on_stop,
     )
 
 
@@ -35,49 +63,134 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="hold this node's GPUs where the orders want them")
     doctor = commands.add_parser("doctor", help="print what this node can do, and what is blocked and why")
-    environment = os.environ
     for command in (run, doctor):
-        command.add_argument(
+        _flag(
+            command,
             "--state",
-            default=environment.get("WATTLINE_STATE", ".wattline"),
-            help="folder that all parts of one box share (WATTLINE_STATE; default .wattline)",
+            "WATTLINE_STATE",
+            None,
+            f"folder that all parts of one box share (default {BOX_STATE}; with --cluster {NODE_STATE})",
         )
-        command.add_argument(
+        _flag(
+            command,
             "--runtime-dir",
-            default=environment.get("WATTLINE_RUNTIME_DIR", _runtime_dir()),
-            help="folder of the locks that keep two agents off one GPU (WATTLINE_RUNTIME_DIR; default %(default)s)",
+            "WATTLINE_RUNTIME_DIR",
+            None,
+            f"folder of the locks that keep two agents off one GPU (default for root and with --cluster {NODE_RUNTIME})",
         )
-    run.add_argument(
-        "--node",
-        default=environment.get("WATTLINE_NODE", os.uname().nodename.lower()),
-        help="name of this node (WATTLINE_NODE; default: the host's name)",
+    _flag(
+        run, "--node", "WATTLINE_NODE", os.uname().nodename.lower(), "name of this node (default: the host's)"
     )
     run.add_argument(
+        "--cluster",
+        action="store_true",
+        default=os.environ.get("WATTLINE_CLUSTER", "") == "true",
+        help="take orders from the Kubernetes API server instead of files (WATTLINE_CLUSTER=true)",
+    )
+    _flag(
+        run,
+        "--namespace",
+        "WATTLINE_NAMESPACE",
+        DEFAULT.namespace,
+        "where Wattline's leases are (default %(default)s)",
+    )
+    gateways = run.add_mutually_exclusive_group()
+    gateways.add_argument(
         "--gateway",
         action="append",
         default=[],
         metavar="URL",
         help="gateway that routes to this node; repeatable",
     )
-    run.add_argument(
-        "--listen",
-        default="127.0.0.1:9808",
+    _flag(
+        gateways,
+        "--gateway-service",
+        "WATTLINE_GATEWAY_SERVICE",
+        "",
+        "name whose every address is a gateway that routes to this node",
         metavar="HOST:PORT",
-        help="where to serve readings (%(default)s)",
+        type=_service,
+    )
+    _flag(
+        run,
+        "--listen",
+        "WATTLINE_LISTEN",
+        DEFAULT.listen,
+        "where to serve readings (default %(default)s)",
+        metavar="HOST:PORT",
+    )
+    _flag(
+        run,
+        "--advertise",
+        "WATTLINE_ADVERTISE",
+        "",
+        "where others reach them (default: http://POD_IP and the port, or made from --listen)",
+        metavar="URL",
+    )
+    run.set_defaults(pod_ip=os.environ.get("POD_IP", ""))
+    _flag(
+        run,
+        "--ready-socket",
+        "WATTLINE_READY_SOCKET",
+        None,
+        f"unix socket that tells whether new work may start (default with --cluster {READY_SOCKET})",
+        metavar="PATH",
+    )
+    _flag(
+        run,
+        "--pod-resources",
+        "WATTLINE_POD_RESOURCES",
+        None,
+        f"the kubelet's PodResources socket (default with --cluster {POD_RESOURCES})",
+        metavar="PATH",
     )
     run.add_argument(
+        "--resource",
+        action="append",
+        metavar="NAME",
+        help=f"resource by which a device plugin hands out the GPUs; repeatable (default {DEFAULT.resources[0]})",
+    )
+    run.add_argument(
+        "--dra-driver",
+        action="append",
+        metavar="NAME",
+        help=f"DRA driver that hands out the GPUs; repeatable (default {DEFAULT.drivers[0]})",
+    )
+    _flag(
+        run,
         "--speed",
+        "WATTLINE_SPEED",
+        "1",
+        "world seconds to a second, the same for every part of a box (default 1)",
         type=_speed,
-        default=environment.get("WATTLINE_SPEED", "1"),
-        help="world seconds to a second, the same for every part of a box (WATTLINE_SPEED; default 1)",
     )
-    run.add_argument(
+    _flag(
+        run,
         "--on-stop",
+        "WATTLINE_ON_STOP",
+        DEFAULT.on_stop,
+        "leave the settings for the next agent to adopt, or put back what was there (default %(default)s)",
         choices=("keep", "restore"),
-        default="keep",
-        help="leave the settings for the next agent to adopt, or put back what was there (%(default)s)",
     )
     return parser
+
+
+def _flag(
+    to: argparse._ActionsContainer, name: str, variable: str, default: str | None, text: str, **more: Any
+) -> None:
+    """Add a flag whose default is an environment variable, and name that in its help."""
+    to.add_argument(name, default=os.environ.get(variable) or default, help=f"{text} [{variable}]", **more)
+
+
+def _url(address: str, port: str) -> str:
+    return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
+
+
+def _service(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if text and not (host and port.isdecimal()):
+        raise argparse.ArgumentTypeError("must be HOST:PORT")
+    return text
 
 
 def _speed(text: str) -> float:
@@ -90,7 +203,7 @@ def _speed(text: str) -> float:
 def _runtime_dir() -> str:
     """Return a folder that all agents of this machine agree on and that a reboot empties."""
     if os.geteuid() == 0:
-        return "/run/wattline"
+        return NODE_RUNTIME
     return str(Path(os.environ.get("XDG_RUNTIME_DIR", f"/tmp/wattline-{os.geteuid()}")) / "wattline")  # noqa: S108
 
 

@@ -56,9 +56,32 @@ class Count(Spec):
     value: float
 
 
+class SpreadSeen(Spec):
+    """One histogram of durations."""
+
+    name: str
+    labels: tuple[str, ...] = ()
+    bounds_seconds: tuple[float, ...]
+    counts: tuple[int, ...]
+    """One per bound, and one for what is above all of them."""
+    total_seconds: float
+
+
+class Move(Spec):
+    """A setting of a GPU that was changed, old and new, and why."""
+
+    at_seconds: float
+    number: int
+    uuid: str
+    what: str
+    why: str
+
+
 class GpuLine(Spec):
     """One GPU in a view."""
 
+    index: int = 0
+    """Its place in the driver's list."""
     status: GpuStatus
     sample: GpuSample | None
     """None while it does not answer."""
@@ -70,6 +93,8 @@ class GpuLine(Spec):
     """Why the clock is what it is."""
     thermal_band: str = "release"
     thermal_clock_ratio: float = 1.0
+    event_seconds: dict[str, float] = Field(default_factory=dict)
+    """How long each reason kept the clock low, since the device process started."""
 
 
 class View(Spec):
@@ -79,6 +104,8 @@ class View(Spec):
     boot_id: str
     state: NodeState
     reason: str = ""
+    waiting: str = ""
+    """Why new work must wait; empty once every GPU is read back under its order, or the order only observes."""
     observed_generation: int = 0
     epoch: int = 0
     budget_watts: float | None = None
@@ -88,3 +115,6 @@ class View(Spec):
     lease_remaining_seconds: float = 0.0
     gpus: tuple[GpuLine, ...] = ()
     counts: tuple[Count, ...] = ()
+    spreads: tuple[SpreadSeen, ...] = ()
+    moves: tuple[Move, ...] = ()
+    """Changes of the last seconds, oldest first; each is told more than once."""

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from wattline.api.powernode import NodeState, Outcome
 from wattline.model.gpu import EventReason
-from wattline_agent.messages import GpuLine, View
+from wattline_agent.messages import GpuLine, SpreadSeen, View
+from wattline_agent.pods import Mapped
 from wattline_agent.safety import Band
 
 GPU = ("node", "gpu_uuid")
@@ -24,13 +25,25 @@ COUNTERS = {
     "control_loop_overruns": ("Safety passes that came late by a whole period or more.", ()),
 }
 
+SPREADS = {
+    "actuation_duration": ("How long the driver took to take a write.", ("actuator",)),
+    "control_loop_duration": ("How long a safety pass took.", ()),
+}
+
 
 class AgentCollector(Collector):
     """All metrics of one agent; nothing is kept between scrapes."""
 
-    def __init__(self, node: str, seen: Callable[[], View | None], now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        node: str,
+        seen: Callable[[], View | None],
+        pods: Callable[[], Mapped],
+        now: Callable[[], float],
+    ) -> None:
         self._node = node
         self._seen = seen
+        self._pods = pods
         self._now = now
 
     def collect(self) -> Iterable[Metric]:
@@ -40,6 +53,15 @@ class AgentCollector(Collector):
             return
         yield from self._node_metrics(view)
         yield from self._gpu_metrics(view)
+        yield from self._pod_metrics()
+        for name, (text, labels) in SPREADS.items():
+            histogram = HistogramMetricFamily(
+                f"wattline_agent_{name}_seconds", text, labels=("node", *labels)
+            )
+            for spread in view.spreads:
+                if spread.name == name:
+                    histogram.add_metric((self._node, *spread.labels), _buckets(spread), spread.total_seconds)
+            yield histogram
         for name, (text, labels) in COUNTERS.items():
             family = CounterMetricFamily(f"wattline_agent_{name}", text, labels=("node", *labels))
             for count in view.counts:
@@ -56,6 +78,7 @@ class AgentCollector(Collector):
             ("demand_watts", "What they would draw at the clocks their objectives need.", view.demand_watts),
             ("budget_watts", "Tightest budget in force.", view.budget_watts),
             ("observed_generation", "Generation of the order in force.", view.observed_generation),
+            ("ready", "Whether new work may start here.", not view.waiting),
         ):
             family = GaugeMetricFamily(f"wattline_agent_{name}", text, labels=("node",))
             if value is not None:
@@ -66,8 +89,23 @@ class AgentCollector(Collector):
             state.add_metric((self._node, each), each is view.state)
         yield state
 
+    def _pod_metrics(self) -> Iterable[Metric]:
+        seen = self._pods()
+        info = GaugeMetricFamily(
+            "wattline_agent_gpu_pod_info", "Which pod has the GPU.", labels=(*GPU, "namespace", "pod")
+        )
+        for pod in seen.pods:
+            for uuid in pod.gpus:
+                info.add_metric((self._node, uuid, pod.namespace, pod.name), 1)
+        yield info
+        lost = GaugeMetricFamily(
+            "wattline_agent_unmapped_devices", "Devices of pods that lead to no GPU.", labels=("node",)
+        )
+        lost.add_metric((self._node,), len(seen.unmapped))
+        yield lost
+
     def _gpu_metrics(self, view: View) -> Iterable[Metric]:
-        info = GaugeMetricFamily("wattline_agent_gpu_info", "The GPUs.", labels=(*GPU, "model"))
+        info = GaugeMetricFamily("wattline_agent_gpu_info", "The GPUs.", labels=(*GPU, "gpu", "model"))
         power = GaugeMetricFamily("wattline_agent_gpu_power_watts", "Draw.", labels=(*GPU, "mode"))
         energy = CounterMetricFamily(
             "wattline_agent_gpu_energy_joules", "Energy since driver load.", labels=GPU
@@ -82,6 +120,15 @@ class AgentCollector(Collector):
         event = GaugeMetricFamily(
             "wattline_agent_gpu_clock_event_active", "Why the clock is low.", labels=(*GPU, "reason")
         )
+        seconds = CounterMetricFamily(
+            "wattline_agent_gpu_clock_event_seconds",
+            "How long which reason kept the clock low.",
+            labels=(*GPU, "reason"),
+        )
+        for gpu in view.gpus:
+            for word, total in gpu.event_seconds.items():
+                seconds.add_metric((self._node, gpu.status.uuid, word.lower()), total)
+        yield seconds
         outcome = GaugeMetricFamily(
             "wattline_agent_gpu_outcome",
             "What became of the last request.",
@@ -107,7 +154,7 @@ class AgentCollector(Collector):
     ) -> None:
         status, sample = gpu.status, gpu.sample
         labels = (self._node, status.uuid)
-        info.add_metric((*labels, status.product), 1)
+        info.add_metric((*labels, str(gpu.index), status.product), 1)
         for kind, watts in (
             ("requested", status.requested_watts),
             ("enforced", status.enforced_watts),
@@ -141,3 +188,12 @@ class AgentCollector(Collector):
         for reason in EventReason:
             name = reason.name or ""
             event.add_metric((*labels, name.lower()), name in sample.event_reasons)
+
+
+def _buckets(spread: SpreadSeen) -> list[tuple[str, float]]:
+    """Return the buckets as Prometheus counts them, each with all below it."""
+    total, buckets = 0, []
+    for bound, count in zip((*map(str, spread.bounds_seconds), "+Inf"), spread.counts, strict=True):
+        total += count
+        buckets.append((bound, float(total)))
+    return buckets

@@ -87,7 +87,7 @@ class NvmlDevice:
         for index in range(_call("nvmlDeviceGetCount")):
             try:
                 handle = _call("nvmlDeviceGetHandleByIndex", index)
-                identity = _identity(handle)
+                identity = _identity(handle, index)
             except (GpuLost, GpuBlocked):
                 continue  # a lost GPU keeps its index on some drivers; it is looked for again by UUID
             self._handles[identity.uuid] = handle
@@ -162,7 +162,7 @@ class NvmlDevice:
         return watts, watts, _call("nvmlDeviceGetTotalEnergyConsumption", handle) / 1000
 
 
-def _identity(handle: Any) -> GpuIdentity:
+def _identity(handle: Any, index: int) -> GpuIdentity:
     low, high = _call("nvmlDeviceGetPowerManagementLimitConstraints", handle)
     memory_mhz = max(_if_supported([], "nvmlDeviceGetSupportedMemoryClocks", handle), default=None)
     clocks_mhz: list[int] = (
@@ -177,6 +177,7 @@ def _identity(handle: Any) -> GpuIdentity:
         max_watts=high / 1000,
         default_watts=_call("nvmlDeviceGetPowerManagementDefaultLimit", handle) / 1000,
         clocks_mhz=tuple(sorted(clocks_mhz)),
+        index=index,
     )
 
 

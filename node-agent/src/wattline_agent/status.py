@@ -3,7 +3,7 @@
 from typing import Any
 
 from wattline.api.base import GROUP, VERSION, Metadata, Spec
-from wattline.api.powernode import NodeState, PowerNodeStatus
+from wattline.api.powernode import NodeState, PodGpus, PowerNodeStatus
 from wattline_agent.messages import View
 
 HEARTBEAT_SECONDS = 60.0
@@ -24,18 +24,23 @@ class StatusFile(Spec):
     status: PowerNodeStatus
 
 
-def status(seen: View, address: str, now: float) -> PowerNodeStatus:
-    """Return the status that a view is."""
-    stale = now - seen.at_seconds > STALE_SECONDS
+def stale(seen: View, now: float) -> bool:
+    """Whether the device process has been silent for too long."""
+    return now - seen.at_seconds > STALE_SECONDS
+
+
+def status(seen: View, address: str, now: float, pods: tuple[PodGpus, ...] = ()) -> PowerNodeStatus:
+    """Return the status that a view is, with the pods that have the GPUs."""
     return PowerNodeStatus(
         observed_generation=seen.observed_generation,
         epoch=seen.epoch,
         boot_id=seen.boot_id,
         address=address,
-        state=NodeState.DEGRADED if stale else seen.state,
+        state=NodeState.DEGRADED if stale(seen, now) else seen.state,
         bound_watts=seen.bound_watts,
         demand_watts=seen.demand_watts,
         gpus=tuple(gpu.status for gpu in seen.gpus),
+        pods=pods,
     )
 
 
@@ -67,6 +72,7 @@ def _outcomes(status: PowerNodeStatus) -> Any:
         status.boot_id,
         status.address,
         status.state,
+        status.pods,
         tuple(
             (gpu.uuid, gpu.outcome, gpu.reason.partition(":")[0], gpu.previous_watts) for gpu in status.gpus
         ),

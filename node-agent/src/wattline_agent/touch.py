@@ -1,37 +1,24 @@
 """One touch of one device: a reading, or a write with its read-back, and what became of it."""
 
-from collections import Counter
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 
 from wattline.api.powernode import Outcome
 from wattline.model.errors import GpuBlocked, GpuError, GpuLost
 from wattline_agent.device import Device, DriverAway, DriverChanged
 from wattline_agent.gpu import AGAIN_SECONDS, BLOCKED_SECONDS, LIMIT_TOLERANCE_WATTS, STALE_SECONDS, Gpu
 from wattline_agent.record import RecordFile
-
-
-@dataclass(slots=True)
-class Tally:
-    """How often what happened."""
-
-    actuations: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    """Writes: actuator, direction, result."""
-    drifts: Counter[str] = field(default_factory=Counter)
-    """Settings of ours that were found changed, by cause."""
-    failures: Counter[str] = field(default_factory=Counter)
-    """Readings that failed, by reason."""
-    mismatches: int = 0
-    """Writes that read back as something else."""
-    reopened: int = 0
-    """Times the driver was opened again."""
+from wattline_agent.tally import Tally
 
 
 class Touch:
     """Reads and writes single GPUs; what it learns stands in the GPU's state afterwards, errors included."""
 
-    def __init__(self, device: Device, record: RecordFile) -> None:
+    def __init__(self, device: Device, record: RecordFile, stopwatch: Callable[[], float]) -> None:
         self._device = device
         self._record = record
+        self._stopwatch = stopwatch
         self.tally = Tally()
         self.away = "DriverAway: not asked yet"
         """Why the driver answered for no GPU at all; empty while it does."""
@@ -59,7 +46,8 @@ class Touch:
         """Switch persistence mode and see whether it stays."""
         try:
             gpu.wrote(now)
-            self._device.set_persistence(gpu.identity.uuid, on=on)
+            with self._timed("persistence"):
+                self._device.set_persistence(gpu.identity.uuid, on=on)
         except GpuBlocked as error:
             self.tally.actuations["persistence", "on" if on else "off", Outcome.BLOCKED] += 1
             gpu.hold(Outcome.BLOCKED, f"Persistence: {error}", now + BLOCKED_SECONDS)
@@ -75,15 +63,17 @@ class Touch:
         if not kept:
             gpu.hold(Outcome.BLOCKED, "Persistence: the driver does not keep the mode", now + BLOCKED_SECONDS)
 
-    def set_limit(self, gpu: Gpu, watts: float, now: float) -> None:
-        """Set a power limit and read it back."""
+    def set_limit(self, gpu: Gpu, watts: float, now: float, why: str) -> None:
+        """Set a power limit and read it back; ``why`` is for people."""
+        before = gpu.asked_watts
         direction = "down" if watts < gpu.asked_watts else "up"
         gpu.wrote(now)
         gpu.limit_last = True
         gpu.requested_watts = watts
         gpu.confirmed_watts = None
         try:
-            self._device.set_limit(gpu.identity.uuid, watts)
+            with self._timed("limit"):
+                self._device.set_limit(gpu.identity.uuid, watts)
         except GpuError as error:
             self._failed(gpu, error, now, "limit", direction)
             return
@@ -101,9 +91,10 @@ class Touch:
             )
             return
         self.tally.actuations["limit", direction, Outcome.APPLIED] += 1
+        self.tally.move(gpu.identity.uuid, f"limit {before:.0f} → {gpu.asked_watts:.0f} W", why, now)
         gpu.applied()
 
-    def set_clock(self, gpu: Gpu, mhz: int | None, now: float) -> None:
+    def set_clock(self, gpu: Gpu, mhz: int | None, now: float, why: str) -> None:
         """Lock a clock, once it is on record that we do, or give it back to the driver."""
         uuid = gpu.identity.uuid
         direction = "up" if mhz is None or (gpu.clock_mhz is not None and mhz > gpu.clock_mhz) else "down"
@@ -116,9 +107,11 @@ class Touch:
                 return
         gpu.wrote(now)
         gpu.limit_last = False
+        before = _clock(gpu.clock_mhz) if gpu.clock_known else "unknown"
         gpu.clock_known = False
         try:
-            self._device.lock_clock(uuid, mhz)
+            with self._timed("clock"):
+                self._device.lock_clock(uuid, mhz)
         except GpuBlocked as error:
             self.tally.actuations["clock", direction, Outcome.BLOCKED] += 1
             gpu.clock_blocked = str(error)
@@ -128,7 +121,17 @@ class Touch:
             return
         gpu.clock_known, gpu.clock_mhz, gpu.clock_at_seconds, gpu.clock_blocked = True, mhz, now, ""
         self.tally.actuations["clock", direction, Outcome.APPLIED] += 1
+        self.tally.move(uuid, f"clock {before} → {_clock(mhz)}", why, now)
         gpu.applied()
+
+    @contextmanager
+    def _timed(self, actuator: str) -> Iterator[None]:
+        """Count how long the driver took, also where it refused."""
+        began = self._stopwatch()
+        try:
+            yield
+        finally:
+            self.tally.took(actuator, self._stopwatch() - began)
 
     def _failed(self, gpu: Gpu, error: GpuError, now: float, actuator: str, direction: str) -> None:
         if isinstance(error, DriverChanged):
@@ -142,6 +145,10 @@ class Touch:
             gpu.lose(str(error))
         else:
             gpu.hold(outcome, str(error), now + (BLOCKED_SECONDS if blocked else AGAIN_SECONDS))
+
+
+def _clock(mhz: int | None) -> str:
+    return "full speed" if mhz is None else f"{mhz} MHz"
 
 
 def _word(error: GpuError) -> str:

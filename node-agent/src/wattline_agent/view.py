@@ -8,7 +8,9 @@ from wattline.loops.node import GpuTarget
 from wattline.model.wire import GpuSample
 from wattline_agent.governor import Governor, Mode
 from wattline_agent.gpu import Gpu
-from wattline_agent.messages import Count, GpuLine, View
+from wattline_agent.messages import Count, GpuLine, Move, SpreadSeen, View
+from wattline_agent.readiness import waiting
+from wattline_agent.tally import Spread
 
 STATES = {
     Mode.WAIT: NodeState.OBSERVING,
@@ -32,6 +34,7 @@ def view(governor: Governor, boot_id: str, now: float) -> View:
         boot_id=boot_id,
         state=state,
         reason=reason,
+        waiting=waiting(governor, now),
         observed_generation=governor.in_force_generation,
         epoch=0 if spec is None else spec.epoch,
         budget_watts=governor.budget_watts(governor.mode) if enforcing else None,
@@ -42,6 +45,17 @@ def view(governor: Governor, boot_id: str, now: float) -> View:
         lease_remaining_seconds=hands.record.record.lease.remaining_seconds(now),
         gpus=tuple(_line(gpu, governor) for gpu in hands.gpus.values()),
         counts=_counts(governor),
+        spreads=_spreads(governor),
+        moves=tuple(
+            Move(
+                at_seconds=each.at_seconds,
+                number=each.number,
+                uuid=each.uuid,
+                what=each.what,
+                why=each.why,
+            )
+            for each in hands.tally.recent(now)
+        ),
     )
 
 
@@ -66,6 +80,7 @@ def _line(gpu: Gpu, governor: Governor) -> GpuLine:
     target = None if decision is None else decision.targets.get(identity.uuid)
     outcome, reason = _outcome(gpu, governor)
     return GpuLine(
+        index=identity.index,
         status=GpuStatus(
             uuid=identity.uuid,
             product=identity.product,
@@ -99,6 +114,7 @@ def _line(gpu: Gpu, governor: Governor) -> GpuLine:
         clock_reason=f"{target.clock_why}: {target.clock_detail}" if target is not None else "",
         thermal_band=gpu.heat.band,
         thermal_clock_ratio=gpu.heat.clock_ratio,
+        event_seconds=gpu.event_seconds,
     )
 
 
@@ -146,4 +162,22 @@ def _counts(governor: Governor) -> tuple[Count, ...]:
         Count(name="nvml_reinit", value=hands.tally.reopened),
         Count(name="state_file_errors", value=hands.record.errors),
         Count(name="control_loop_overruns", value=governor.overruns),
+    )
+
+
+def _spreads(governor: Governor) -> tuple[SpreadSeen, ...]:
+    tally = governor.hands.tally
+    return (
+        *(_spread("actuation_duration", (key,), each) for key, each in sorted(tally.writes.items())),
+        _spread("control_loop_duration", (), tally.passes),
+    )
+
+
+def _spread(name: str, labels: tuple[str, ...], spread: Spread) -> SpreadSeen:
+    return SpreadSeen(
+        name=name,
+        labels=labels,
+        bounds_seconds=spread.bounds_seconds,
+        counts=tuple(spread.counts),
+        total_seconds=spread.total_seconds,
     )

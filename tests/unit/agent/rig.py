@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 
 from wattline.api.powernode import GpuOrder, LeaseRef, PowerNodeSpec, ReplicaOrder
@@ -20,6 +21,8 @@ from wattline_agent.view import view
 PRODUCT = "NVIDIA H100 80GB HBM3"
 CLOCKS = tuple(range(345, 1981, 15))
 BOOT = "boot-1"
+CALL_SECONDS = 0.02
+"""Every write takes this long by the agent's stopwatch."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,8 @@ class FakeDevice:
             raise DriverAway("DriverAway: no driver")
         self._shown = {uuid for uuid, gpu in self.gpus.items() if not gpu.lost}
         return tuple(
-            GpuIdentity(uuid, PRODUCT, gpu.min_watts, gpu.max_watts, gpu.max_watts, CLOCKS)
-            for uuid, gpu in self.gpus.items()
+            GpuIdentity(uuid, PRODUCT, gpu.min_watts, gpu.max_watts, gpu.max_watts, CLOCKS, index)
+            for index, (uuid, gpu) in enumerate(self.gpus.items())
             if not gpu.lost
         )
 
@@ -145,7 +148,9 @@ class Rig:
             assert uuid not in claimed, "a GPU is claimed once; a second lock of our own would refuse us"
             claimed.add(uuid)
 
-        self.agent = Governor(Hands(self.device, record, claim), Bands(), self.at_seconds)
+        ticks = count()
+        hands = Hands(self.device, record, claim, lambda: next(ticks) * CALL_SECONDS)
+        self.agent = Governor(hands, Bands(), self.at_seconds)
         return self
 
     @property

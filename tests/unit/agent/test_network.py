@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from dataclasses import dataclass
 
 import aiohttp
 from aiohttp import web
@@ -10,9 +11,9 @@ from tests.unit.agent.rig import but, replica, spec
 
 from wattline.doors.clock import BootClock
 from wattline_agent.channel import Channel, pair
-from wattline_agent.config import Config
-from wattline_agent.messages import INBOUND, LoadsSeen, OrderSeen
-from wattline_agent.network_process import Network
+from wattline_agent.gateways import Gateways
+from wattline_agent.messages import INBOUND, LeaseSeen, LoadsSeen, OrderSeen
+from wattline_agent.polling import Polling
 
 METRICS = """vllm:num_requests_running{engine="0"} 2
 vllm:num_requests_waiting{engine="0"} 1
@@ -33,7 +34,21 @@ REPLICAS = {
 }
 
 
-async def test_an_engine_that_hangs_does_not_keep_the_others_from_being_heard(tmp_path):
+@dataclass
+class Ordered:
+    """Orders that stand."""
+
+    order: OrderSeen | None = None
+    lease: LeaseSeen | None = None
+
+    async def follow(self) -> None:
+        """Nothing changes."""
+
+    async def report(self, status) -> None:
+        """Nobody reads it."""
+
+
+async def test_an_engine_that_hangs_does_not_keep_the_others_from_being_heard():
     asked = {"gateway": 0, "engine": 0}
 
     async def replicas(request: web.Request) -> web.Response:
@@ -55,14 +70,13 @@ async def test_an_engine_that_hangs_does_not_keep_the_others_from_being_heard(tm
     async with TestServer(well) as one, TestServer(hung) as other, aiohttp.ClientSession() as http:
         good, bad = str(one.make_url("")).rstrip("/"), str(other.make_url("")).rstrip("/")
         ours, theirs = pair()
-        network = Network(
-            Config("n1", str(tmp_path), str(tmp_path), gateways=(good,)), BootClock(5.0), Channel(theirs)
-        )
+        clock = BootClock(5.0)
         orders = tuple(
             replica(index).model_copy(update={"url": url}) for index, url in enumerate((good, bad))
         )
-        network.order = OrderSeen(spec=but(spec(), replicas=orders))
-        polling = asyncio.create_task(network.poll(http))
+        ordered = Ordered(OrderSeen(spec=but(spec(), replicas=orders)))
+        asking = Polling("n1", ordered, Gateways((good,), "", clock), Channel(theirs), clock)
+        polling = asyncio.create_task(asking.run(http))
         device = Channel(ours)
         told: list[LoadsSeen] = []
         async with asyncio.timeout(10):

@@ -6,6 +6,7 @@ from tests.unit.agent.rig import but, rig, spec
 
 from wattline.api.powernode import NodeState
 from wattline_agent.metrics import AgentCollector
+from wattline_agent.pods import Mapped
 from wattline_agent.status import Due, status
 
 
@@ -55,7 +56,7 @@ def test_a_silent_device_process_is_told_as_degraded(tmp_path):
 
 def scraped(here) -> set[str]:
     registry = CollectorRegistry()
-    registry.register(AgentCollector("n1", here.view, lambda: here.at_seconds))
+    registry.register(AgentCollector("n1", here.view, Mapped, lambda: here.at_seconds))
     return set(generate_latest(registry).decode().splitlines())
 
 

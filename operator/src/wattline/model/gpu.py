@@ -33,6 +33,8 @@ class GpuIdentity:
     default_watts: float
     clocks_mhz: tuple[int, ...]
     """Supported graphics clocks, slowest first."""
+    index: int = 0
+    """Its place in the driver's list; may be another one after a reset."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,23 @@
+"""Brings the order and its lease to the device process: at once when they change, and once a second all the same."""
+
+from wattline.doors.clock import Clock
+from wattline_agent.channel import Channel
+from wattline_agent.orders import Orders
+
+LOOK_SECONDS = 0.2
+TELL_SECONDS = 1.0
+
+
+async def bring(orders: Orders, channel: Channel, clock: Clock) -> None:
+    """Tell until cancelled; a device process that was started again hears all of it within a second."""
+    told: object = None
+    told_at = float("-inf")
+    while True:
+        now = clock.now()
+        seen = (orders.order, orders.lease)
+        if orders.order is not None and (seen != told or now - told_at >= TELL_SECONDS):
+            for each in seen:
+                if each is not None:
+                    channel.send(each.model_dump_json(by_alias=True))
+            told, told_at = seen, now
+        await clock.sleep_until(now + LOOK_SECONDS)

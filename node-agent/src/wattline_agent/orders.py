@@ -1,0 +1,27 @@
+"""Where a node's orders come from and where its status goes: what the file folder and the API server have in common."""
+
+from typing import Protocol
+
+from wattline.api.powernode import PowerNodeStatus
+from wattline_agent.messages import LeaseSeen, OrderSeen
+
+
+class Orders(Protocol):
+    """One node's order, the lease that keeps it in force, and the place of its status.
+
+    What cannot be read leaves what was seen before in place; an order that is gone is an ``OrderSeen`` without a spec.
+    """
+
+    @property
+    def order(self) -> OrderSeen | None:
+        """Return the order as last seen; none until there was a look that succeeded."""
+
+    @property
+    def lease(self) -> LeaseSeen | None:
+        """Return the order's lease as last seen; none while there is none."""
+
+    async def follow(self) -> None:
+        """Keep both up to date, until cancelled."""
+
+    async def report(self, status: PowerNodeStatus) -> None:
+        """Put this status in the place of the last; raise ClusterError if that is not possible."""

@@ -1,0 +1,76 @@
+"""What the kubelet says each pod has: its PodResources service, version 1, over a unix socket of the node.
+
+Message and field numbers are those of k8s.io/kubelet/pkg/apis/podresources/v1/api.proto.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from wattline.model.errors import BackendError
+from wattline_agent.grpc_unix import RpcError, unary
+from wattline_agent.protobuf import messages, strings
+
+LIST = "/v1.PodResourcesLister/List"
+TIMEOUT_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plugged:
+    """A device of a device plugin."""
+
+    resource: str
+    name: str
+    """What the plugin calls it; NVIDIA's plugin: the GPU's UUID."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A device of a DRA driver; driver, pool and name are how the cluster's ResourceSlices call it."""
+
+    driver: str
+    pool: str
+    name: str
+    cdi: tuple[str, ...] = ()
+    """Names by which the container runtime finds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodDevices:
+    """The devices of one pod, over all its containers."""
+
+    namespace: str
+    name: str
+    devices: tuple[Plugged | Claimed, ...] = ()
+
+
+async def ask(path: Path) -> tuple[PodDevices, ...]:
+    """Ask the kubelet for every pod of the node; raise BackendError if it does not answer as it should."""
+    try:
+        return decode(await unary(path, LIST, b"", timeout_seconds=TIMEOUT_SECONDS))
+    except (OSError, RpcError, ValueError) as error:
+        raise BackendError(f"kubelet at {path}: {error}") from error
+
+
+def decode(answer: bytes) -> tuple[PodDevices, ...]:
+    """Return what a ListPodResourcesResponse says; raise ValueError if it is none."""
+    return tuple(_pod(each) for each in messages(answer, 1))
+
+
+def _pod(message: bytes) -> PodDevices:
+    devices: list[Plugged | Claimed] = []
+    for container in messages(message, 3):
+        for plugged in messages(container, 2):
+            resource = "".join(strings(plugged, 1))
+            devices += [Plugged(resource, name) for name in strings(plugged, 2)]
+        for dynamic in messages(container, 5):
+            devices += [_claimed(each) for each in messages(dynamic, 4)]
+    return PodDevices("".join(strings(message, 2)), "".join(strings(message, 1)), tuple(devices))
+
+
+def _claimed(message: bytes) -> Claimed:
+    return Claimed(
+        driver="".join(strings(message, 2)),
+        pool="".join(strings(message, 3)),
+        name="".join(strings(message, 4)),
+        cdi=tuple("".join(strings(each, 1)) for each in messages(message, 1)),
+    )

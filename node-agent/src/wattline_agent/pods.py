@@ -1,0 +1,85 @@
+"""Which pod has which of this node's GPUs: from the kubelet's words for devices to UUIDs. Pure.
+
+A device plugin names a GPU by its UUID, with ``::N`` behind it where it hands one GPU to several pods. A DRA driver
+names it as it likes: its ResourceSlice may carry the UUID as an attribute, the CDI name may contain it. A part of a
+GPU (MIG) has a UUID of its own, which says nothing of the GPU's; like everything else that leads to no GPU we hold, it
+is told as unmapped and never guessed.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from wattline.api.powernode import PodGpus
+from wattline_agent.podresources import Claimed, Plugged, PodDevices
+
+Slices = Mapping[tuple[str, str, str], str]
+"""UUIDs that DRA drivers publish, by driver, pool and device."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """What hands out GPUs here."""
+
+    resources: tuple[str, ...]
+    drivers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """Who has what."""
+
+    pods: tuple[PodGpus, ...] = ()
+    """Pods with GPUs, by namespace and name."""
+    unmapped: tuple[str, ...] = ()
+    """A sentence for every device that should be a GPU and leads to none."""
+
+
+def mapped(pods: Iterable[PodDevices], known: Collection[str], kinds: Kinds, slices: Slices) -> Mapped:
+    """Return which pods have which of the ``known`` GPUs, and what could not be mapped."""
+    found: list[PodGpus] = []
+    unmapped: set[str] = set()
+    for pod in pods:
+        uuids: set[str] = set()
+        for device in pod.devices:
+            uuid = _uuid(device, known, kinds, slices)
+            if uuid is not None:
+                uuids.add(uuid)
+            elif _is_gpu(device, kinds):
+                unmapped.add(f"{pod.namespace}/{pod.name} has {_words(device)}, which is no GPU of this node")
+        if uuids:
+            found.append(PodGpus(namespace=pod.namespace, name=pod.name, gpus=tuple(sorted(uuids))))
+    return Mapped(tuple(sorted(found, key=lambda each: (each.namespace, each.name))), tuple(sorted(unmapped)))
+
+
+def _uuid(device: Plugged | Claimed, known: Collection[str], kinds: Kinds, slices: Slices) -> str | None:
+    match device:
+        case Plugged(resource, name):
+            uuid = name.partition("::")[0]
+            return uuid if resource in kinds.resources and uuid in known else None
+        case Claimed(driver, pool, name, cdi):
+            published = slices.get((driver, pool, name))
+            if published is not None:
+                return published if published in known else None
+            names = [each for full in (*cdi, name) for each in known if _contains(full, each)]
+            return names[0] if len(set(names)) == 1 else None
+
+
+def _contains(name: str, uuid: str) -> bool:
+    return re.search(rf"(?<![A-Za-z0-9]){re.escape(uuid)}(?![A-Za-z0-9])", name, re.IGNORECASE) is not None
+
+
+def _is_gpu(device: Plugged | Claimed, kinds: Kinds) -> bool:
+    match device:
+        case Plugged(resource, _):
+            return resource in kinds.resources
+        case Claimed(driver, _, _, _):
+            return driver in kinds.drivers
+
+
+def _words(device: Plugged | Claimed) -> str:
+    match device:
+        case Plugged(resource, name):
+            return f"{resource} {name}"
+        case Claimed(driver, pool, name, _):
+            return f"{driver} device {name} of pool {pool}"
