@@ -21,7 +21,7 @@ BOUNDS = ClockBounds(CLOCKS)
 class Plant:
     """A replica of a few lines: steps of ``memory`` or ``compute`` seconds, whichever is longer, and a power curve."""
 
-    def __init__(self, *, memory=0.007, compute=0.005, agents=3, slowest=0.7, resident=0.2, waiting=0):
+    def __init__(self, *, memory=0.007, compute=0.005, agents=3, slowest=0.7, resident=0.1, waiting=0):
         self.memory, self.compute, self.agents = memory, compute, agents
         self.slowest, self.resident, self.waiting = slowest, resident, waiting
         self.state = ClockState()
@@ -66,12 +66,12 @@ class Plant:
 
 def test_a_lone_agent_with_pauses_costs_hardly_more_than_at_its_cheapest_clock():
     plant = Plant(agents=1)
-    left = 300.0
+    left = 3000.0  # a turn of many whole seconds: what a plant that moves by seconds rounds up is then small
     for _ in range(6000):
         plant.agents = int(left > 0)
         left -= plant.rate(plant.clock) if left > 0 else 0
         plant.second()
-        left = 300.0 if left < -100 else left - 40 * (left <= 0)  # a tool runs for some seconds
+        left = 3000.0 if left < -1000 else left - 40 * (left <= 0)  # a tool runs for half a minute
 
     def joules(clock):
         plant.agents = 1

@@ -97,19 +97,19 @@ class Pace:
 
         Running turns absorb slowness: while there are several, a slower step only makes the batch larger, and
         the engine is busy all the time either way. Only where a turn ran alone does its slowness end a pause
-        later; so the idle share shrinks by ``alone_ratio`` for each relative lengthening (exact for turns that
-        come at random). What is not known of a clock counts for it: trying it is cheap, and so every clock that
+        later; so the busy time grows with each relative lengthening by the share of it that turns ran alone
+        (exact for an agent that is always alone; above one, such an agent gets less done in the time). What is not known of a clock counts for it: trying it is cheap, and so every clock that
         could be the cheapest is seen once.
         """
         idle = self.idle_watts if self.idle_watts is not None else 0.2 * self.most_watts
         together = work.running / max(work.busy_ratio, 1e-3)
         usual = self.agent_tokens_per_second(work.clock_mhz, replace(work, running=together))
-        pause = min(max(1.0 - work.busy_ratio, 1e-3), 1.0 - 1e-3)
+        alone = min(1.0, work.alone_ratio / max(work.busy_ratio, 1e-3))
         running, busy, longer = together, work.busy_ratio, 1.0
         for _ in range(4):  # slower steps make larger batches, which make slower steps
             rate = self.agent_tokens_per_second(clock_mhz, replace(work, running=running))
             longer = min(usual / max(rate, 1e-6), 20.0)
-            busy = max(1.0 - pause * longer ** -min(work.alone_ratio / pause, 20.0), 1e-3)
+            busy = max(work.busy_ratio, 1e-3) * longer**alone
             running = max(1.0, work.running * longer / busy)
         watts = self.busy_watts(clock_mhz, running, work.prefill_per_second / busy)
         return busy * max(1.0, watts * (1.0 - self.unsure_ratio(clock_mhz)) - idle)

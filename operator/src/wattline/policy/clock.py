@@ -10,9 +10,9 @@ not utilisation. Deviations, all of which its relay between a few levels loses e
   tracked as a low quantile. It watches, it does not integrate an error, so there is nothing to wind up while
   a bound, a limit or the engine binds.
 * KAIROS raises the clock with the resident share and takes the fastest above alpha. Here the rate that agents get
-  rises from that at the cheapest clock at half of alpha to nearly that at full speed at alpha, and the clock is the
-  slowest that gives it: where decoding waits for memory, clocks beyond some point only heat. The same holds while
-  agents are held.
+  rises from that at the cheapest clock at a quarter of alpha to nearly that at full speed at alpha, and the clock is
+  the slowest that gives it: where decoding waits for memory, clocks beyond some point only heat. While agents are
+  held it is the slowest that loses nothing.
 
 Only upward moves are immediate; down it goes one level at a time. Without knowledge of memory, or with a batch
 never seen, it goes up.
@@ -31,12 +31,10 @@ DOWN_SECONDS = 2.0
 """At most one level down in this time (papers: at most one step per 2 s)."""
 MARGIN_RATIO = 1.05
 """The predicted rate is to stand this far above the objective."""
-EARLY_RATIO = 0.4
+EARLY_RATIO = 0.25
 """Ours: from this share of alpha on agents are sped up, fully at alpha: slow service is what fills memory."""
-KEEN_RATIO = 0.96
+KEEN_RATIO = 0.98
 """Ours: as fast as it helps is the slowest clock that gives agents this share of their rate at full speed."""
-HELD_RATIO = 0.98
-"""Ours: the same while agents are held: then every agent that is slower keeps another one out."""
 ALIKE_RATIO = 1.02
 """Ours: of clocks whose predicted draw above idle differs by less, the fastest is taken."""
 PLAN_SECONDS = 20.0
@@ -154,7 +152,7 @@ def _wanted(
     planned = state.cheapest_mhz
     cheapest = max(next((level for level in levels if level >= planned), top), needed)
     if seen.waiting > 0:
-        keen = max(keen, _slowest_above(levels, rate, HELD_RATIO * rate(top)))
+        keen = _slowest_above(levels, rate, rate(top))  # every agent that is slower keeps another one out
         return keen, keen, Why.AGENTS_HELD, f"{seen.waiting} turns wait for memory"
     early = EARLY_RATIO * memory.protect_above
     if resident > early:
