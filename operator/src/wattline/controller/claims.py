@@ -8,7 +8,7 @@ from wattline.api.inferencepool import Endpoint, InferencePool
 from wattline.api.powernode import GpuOrder, GpuStatus, ReplicaOrder
 from wattline.controller.facts import floor_watts
 from wattline.model.bounds import bound_watts
-from wattline.model.cluster import NodeView
+from wattline.model.cluster import ClusterView, NodeView
 from wattline.model.fleet import Fleet
 from wattline.model.orders import gpu_order, replica_order
 from wattline.policy.share import Claim, Grant, Why
@@ -16,16 +16,41 @@ from wattline.policy.share import Claim, Grant, Why
 CLASSES = tuple(PowerClass)
 
 
-def gpu_orders(fleet: Fleet, node: NodeView) -> tuple[GpuOrder, ...]:
-    """Return the bounds of every GPU of a node: its pool's where a pool uses it, else the device's."""
-    used = _owners(fleet, node.name)
+def gpu_orders(view: ClusterView, node: NodeView) -> tuple[GpuOrder, ...]:
+    """Return the bounds of every GPU of a node: its pool's where a pool uses it, else the device's.
+
+    A GPU whose pool has problems now keeps the bounds of its present order.
+    """
+    used = _owners(view.fleet, node.name)
+    stands = _standing(view)
+    was = {} if node.spec is None else {each.uuid: each for each in node.spec.gpus}
     known = [gpu.uuid for gpu in node.status.gpus] if node.status is not None else []
-    return tuple(_order(uuid, used.get(uuid)) for uuid in dict.fromkeys([*known, *used]))
+    return tuple(
+        was[uuid]
+        if uuid not in used and uuid in was and was[uuid].group.rpartition("/")[0] in stands
+        else _order(uuid, used.get(uuid))
+        for uuid in dict.fromkeys([*known, *used])
+    )
 
 
-def replica_orders(fleet: Fleet, node: str) -> tuple[ReplicaOrder, ...]:
-    """Return the engines of a node; also those that get no work, for they may still be finishing some."""
-    return tuple(replica_order(pool, endpoint) for pool, endpoint in fleet.endpoints_on(node))
+def replica_orders(view: ClusterView, node: NodeView) -> tuple[ReplicaOrder, ...]:
+    """Return the engines of a node; also those that get no work, for they may still be finishing some, and those
+    of pools that have problems now, as they were.
+    """
+    engines = [replica_order(pool, endpoint) for pool, endpoint in view.fleet.endpoints_on(node.name)]
+    if node.spec is None:
+        return tuple(engines)
+    taken = {uuid for engine in engines for uuid in engine.gpus}
+    stands = _standing(view)
+    kept = [each for each in node.spec.replicas if each.pool in stands and not taken & {*each.gpus}]
+    return (*engines, *kept)
+
+
+def _standing(view: ClusterView) -> frozenset[str]:
+    """Return the pools that are there and cannot be followed now."""
+    refused = [(each.kind, each.name) for each in view.problems]
+    refused += [(each.kind, each.name) for each in view.broken]
+    return frozenset(name for kind, name in refused if kind == "InferencePool")
 
 
 def node_claims(fleet: Fleet, node: NodeView) -> Iterator[Claim]:

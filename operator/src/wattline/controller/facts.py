@@ -1,7 +1,7 @@
 """What one node may draw, and what it can be brought to (promise 1's arithmetic)."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from wattline.api.powernode import GpuStatus, Outcome
 from wattline.model.bounds import bound_watts
@@ -51,6 +51,25 @@ def blocked(node: NodeView) -> tuple[str, ...]:
         for gpu in gpus
         if gpu.outcome in {Outcome.BLOCKED, Outcome.ERROR} and not gpu.reason.startswith(CONTESTED)
     )
+
+
+def capped(node: NodeView, uuids: Collection[str] | None = None) -> bool:
+    """Whether GPUs of a node, all of them unless named, are read back under limits that fit its enforcing order.
+
+    An order that is on its way changes nothing: the limits of the one before fit what was sent then.
+    """
+    if node.spec is None or not node.spec.enforce or node.status is None or rebooted(node):
+        return False
+    mine = [gpu for gpu in node.status.gpus if uuids is None or gpu.uuid in uuids]
+    if not mine or (uuids is not None and len(mine) < len(set(uuids))):
+        return False
+    ordered = {gpu.uuid for gpu in node.spec.gpus}
+    if any(
+        gpu.uuid not in ordered or gpu.enforced_watts is None or gpu.reason.startswith(CONTESTED)
+        for gpu in mine
+    ):
+        return False
+    return acknowledged(node) or read_back_watts(node) <= sent_watts(node) + 0.5
 
 
 def maxima_watts(node: NodeView) -> float:

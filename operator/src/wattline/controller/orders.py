@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from wattline.api.powernode import LeaseRef, PowerNodeSpec
 from wattline.controller import claims as claiming
@@ -14,7 +14,7 @@ from wattline.controller.facts import (
     sent_watts,
     stuck_watts,
 )
-from wattline.controller.tree import Tree
+from wattline.controller.held import Held
 from wattline.model.bounds import bound_watts
 from wattline.model.cluster import ClusterView, NodeView
 from wattline.policy.share import Claim, Grant, NodeClaim, share
@@ -25,25 +25,6 @@ LEASE_SECONDS = 60.0
 DEAD_BAND_RATIO = 0.01
 DEAD_BAND_WATTS = 5.0
 """A budget is left alone when it would move by less than both; ours, so that noise in demand writes nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """The nodes of one pass, by what we are to them."""
-
-    tree: Tree
-    claims: Mapping[str, tuple[Claim, ...]]
-    """What each node can use, a claim per class."""
-    enforced: tuple[NodeView, ...]
-    """Under an enforced domain, devices known."""
-    leaving: tuple[NodeView, ...]
-    """Held by us, no longer declared under the domain that still pays for them."""
-    observed: tuple[NodeView, ...]
-    """Opted in, only reported on, devices known."""
-    released: tuple[NodeView, ...]
-    """Held or had by us, and nothing has to pay for them."""
-    unknown: tuple[NodeView, ...]
-    """Ordered, but their devices are not known now; their orders stand."""
 
 
 def targets(held: Held) -> dict[str, Grant]:
@@ -89,7 +70,7 @@ def raises(held: Held, wanted: Mapping[str, float], frozen: frozenset[str]) -> d
     """
     claims = [
         NodeClaim(held.tree.hangs_on[node.name], Claim(node.name, may, max(may, want), want))
-        for node in (*held.enforced, *held.leaving)
+        for node in (*held.enforced, *held.leaving, *held.standing)
         for may in [may_draw_watts(node)]
         for want in [may if node.name in frozen else wanted.get(node.name, may)]
     ]
@@ -118,8 +99,8 @@ def hold(node: NodeView, view: ClusterView, held: Held, watts: float, failsafe_w
         budget_watts=watts,
         highest_sent_watts=max(watts, maxima_watts(node) if first else sent_watts(node)),
         failsafe_watts=failsafe_watts,
-        gpus=claiming.gpu_orders(view.fleet, node),
-        replicas=claiming.replica_orders(view.fleet, node.name),
+        gpus=claiming.gpu_orders(view, node),
+        replicas=claiming.replica_orders(view, node),
     )
     was = node.spec
     if was is not None and was == order.model_copy(update={"highest_sent_watts": was.highest_sent_watts}):
@@ -158,7 +139,9 @@ def _shared(
 ) -> dict[str, Grant]:
     sub: list[NodeClaim] = []
     parts: dict[str, list[str]] = {}
-    for node in (*held.enforced, *held.leaving, *(held.observed if observed_too else ())):
+    pinned = {node.name: may_draw_watts(node) for node in held.standing} | dict(pinned)
+    observed = held.observed if observed_too else ()
+    for node in (*held.enforced, *held.leaving, *held.standing, *observed):
         domain = held.tree.hangs_on[node.name]
         claims: Sequence[Claim]
         if node.name in pinned:

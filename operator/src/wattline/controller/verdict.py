@@ -1,7 +1,7 @@
 """Whether a domain's promise holds, and if not, why and by how much."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wattline.api.base import Condition, ConditionStatus
 from wattline.api.powerdomain import PowerDomain
@@ -16,6 +16,7 @@ from wattline.controller.facts import (
 )
 from wattline.controller.tree import Tree
 from wattline.model.cluster import NodeView
+from wattline.model.references import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,11 @@ def observe(tree: Tree, domain: PowerDomain, nodes: dict[str, NodeView]) -> Verd
         else "some devices are not known yet"
     )
     return Verdict(domain, may, holds=False, reason="Observing", message=f"{fits}; nothing is touched")
+
+
+def disputed(verdict: Verdict, problem: Problem) -> Verdict:
+    """Return the verdict on a domain of which it cannot be said what hangs on it: it does not hold."""
+    return replace(verdict, holds=False, reason=problem.reason, message=problem.message)
 
 
 def _cause(members: list[NodeView], beside: float, budget: float) -> tuple[str, str]:

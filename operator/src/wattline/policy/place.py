@@ -1,0 +1,151 @@
+"""``place``: which nodes a waiting pod may go to. First rule: it fits the budgets.
+
+A pod fits a node if GPUs are free there, and every domain above the node, after the floors of all GPUs and the
+wanted least of every replica that runs or was let through, has the watts for the pod's own. Floors are what
+devices may draw under their least limits, so a domain that fits them can always be held; the wanted least is
+what pools ask for on top.
+
+The scheduler still packs: a pod gets every node where it fits, and until it is bound it counts on all of them,
+so that pods let through together never count on the same watts or the same GPU.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+EPSILON_WATTS = 1e-6
+
+
+class Why(StrEnum):
+    """Why a pod may go where it may, or nowhere."""
+
+    FITS = "Fits"
+    NO_NODE = "NoNodeAllowed"
+    NO_GPUS = "WaitingForCapacity"
+    NO_WATTS = "WaitingForPower"
+    NOT_READ_BACK = "UncappedGpus"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A node as a place for pods."""
+
+    node: str
+    domains: tuple[str, ...]
+    """Domains above it that have a budget to keep, nearest first."""
+    free_gpus: int
+    read_back: bool = True
+    """Whether its GPUs are read back under their limits where they have to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A pod that is to be placed, or was let through and is not bound yet."""
+
+    name: str
+    gpus: int
+    watts: Mapping[str, float] = field(default_factory=dict)
+    """What it wants above the floors of its GPUs, by node; nodes that are not in it are closed to the pod."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where one pod may go."""
+
+    name: str
+    nodes: tuple[str, ...]
+    why: Why
+    detail: str
+    """One sentence a person can read."""
+
+
+def place(
+    free_watts: Mapping[str, float],
+    sites: Sequence[Site],
+    waiting: Sequence[Waiting],
+    through: Iterable[Waiting] = (),
+) -> tuple[Placement, ...]:
+    """Return a placement per waiting pod, in order; ``through`` are pods that were let through and not bound yet.
+
+    ``free_watts`` is what is left in each domain by name, after floors and the wanted least of what is bound;
+    minus infinity where it cannot be judged.
+    """
+    room = _Room(dict(free_watts), {site.node: site for site in sites})
+    for pod in through:
+        room.count(pod, [node for node in pod.watts if node in room.sites])
+    placements = []
+    for pod in waiting:
+        placement = room.judge(pod)
+        room.count(pod, placement.nodes)
+        placements.append(placement)
+    return tuple(placements)
+
+
+class _Room:
+    """What is left while pods are let through one after the other."""
+
+    def __init__(self, watts: dict[str, float], sites: dict[str, Site]) -> None:
+        self.sites = sites
+        self._watts = watts
+        self._gpus = {name: site.free_gpus for name, site in sites.items()}
+
+    def judge(self, pod: Waiting) -> Placement:
+        allowed = [name for name in sorted(self.sites) if name in pod.watts]
+        if not allowed:
+            return Placement(pod.name, (), Why.NO_NODE, "no node that is opted in is open to the pod")
+        roomy = [name for name in allowed if self._gpus[name] >= pod.gpus]
+        if not roomy:
+            best = max(allowed, key=lambda name: self._gpus[name])
+            most = max(0, self._gpus[best])
+            return Placement(
+                pod.name, (), Why.NO_GPUS, f"needs {pod.gpus} GPUs of one node; {best} has {most} free"
+            )
+        lacks = {name: self._lack(name, pod.watts[name]) for name in roomy}
+        paid = [name for name in roomy if lacks[name] is None]
+        if not paid:
+            return Placement(pod.name, (), Why.NO_WATTS, _least([each for each in lacks.values() if each]))
+        ready = tuple(name for name in paid if self.sites[name].read_back)
+        if not ready:
+            some = ", ".join(paid[:3])
+            return Placement(
+                pod.name,
+                (),
+                Why.NOT_READ_BACK,
+                f"the GPUs of {some} are not read back under their limits yet",
+            )
+        return Placement(pod.name, ready, Why.FITS, self._fits(pod, ready))
+
+    def count(self, pod: Waiting, nodes: Iterable[str]) -> None:
+        """Take what a pod may use on any of some nodes."""
+        most: dict[str, float] = {}
+        for node in nodes:
+            self._gpus[node] -= pod.gpus
+            for domain in self.sites[node].domains:
+                most[domain] = max(most.get(domain, 0.0), pod.watts[node])
+        for domain, watts in most.items():
+            self._watts[domain] -= watts
+
+    def _lack(self, node: str, watts: float) -> tuple[float, str, str] | None:
+        """Return what is missing for a pod at a node, where, and for which node; None if nothing is."""
+        lacks = [
+            (watts - self._watts[domain], domain, node)
+            for domain in self.sites[node].domains
+            if self._watts[domain] < watts - EPSILON_WATTS
+        ]
+        return max(lacks) if lacks else None
+
+    def _fits(self, pod: Waiting, nodes: Sequence[str]) -> str:
+        wants = max(pod.watts[node] for node in nodes)
+        tight = [(self._watts[domain], domain) for node in nodes for domain in self.sites[node].domains]
+        if not tight:
+            return "no budget is enforced there"
+        free, domain = min(tight)
+        return f"wants {wants:.0f} W above the floors of its GPUs, {domain} has {free:.0f} W"
+
+
+def _least(lacks: Sequence[tuple[float, str, str]]) -> str:
+    missing, domain, node = min(lacks)
+    if math.isinf(missing):
+        return f"{domain} cannot be judged: the GPUs of a node under it are not known yet"
+    return f"{missing:.0f} W are missing in {domain} (for {node}, where least is missing)"
