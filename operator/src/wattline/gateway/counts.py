@@ -27,7 +27,7 @@ class Spread:
 
 @dataclass(slots=True)
 class Counts:
-    """Totals since the start, by pool."""
+    """Totals since the start, by pool or by workflow."""
 
     requests: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Pool and outcome: answered, refused, failed, broken, left."""
@@ -44,5 +44,9 @@ class Counts:
     """Pool of the last turn, and how the run ended: told, silent."""
     run_joules: dict[str, Spread] = field(default_factory=dict)
     """Pool of the last turn: energy of finished runs whose joules are all divided."""
+    workflow_runs_finished: Counter[str] = field(default_factory=Counter)
+    workflow_run_joules: dict[str, Spread] = field(default_factory=dict)
+    workflow_tokens: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Workflow and kind, as above."""
     held_seconds: dict[str, Spread] = field(default_factory=dict)
     first_byte_seconds: dict[str, Spread] = field(default_factory=dict)

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from wattline.gateway.counts import Spread
+from wattline.gateway.families import histogram
+from wattline.gateway.workflow_metrics import workflow_metrics
 from wattline.policy import admit, route
 
 HELD_REASONS = (*admit.Why, route.Why.NONE_USABLE)
@@ -30,6 +31,7 @@ class GatewayMetrics(Collector):
         yield from self._totals()
         yield from self._joules()
         gateway = self._gateway
+        yield from workflow_metrics(gateway.workflows, gateway.runs, gateway.counts)
         for name, spreads, what in (
             ("held_seconds", gateway.counts.held_seconds, "Time from a request's arrival to its dispatch."),
             (
@@ -43,7 +45,7 @@ class GatewayMetrics(Collector):
                 "Energy of finished runs, by the pool of their last turn; counted once all of it is divided.",
             ),
         ):
-            yield _histogram(f"wattline_gateway_{name}", what, spreads)
+            yield histogram(f"wattline_gateway_{name}", what, "pool", spreads)
         yield _gauge("wattline_gateway_sessions", "Agent sessions that are known.", len(gateway.sessions))
         yield _gauge("wattline_gateway_turns", "Requests under way, held ones included.", len(gateway.turns))
         yield _gauge(
@@ -169,15 +171,4 @@ def registry(gateway: "Gateway") -> CollectorRegistry:
 def _gauge(name: str, what: str, value: float) -> Metric:
     family = GaugeMetricFamily(name, what)
     family.add_metric([], float(value))
-    return family
-
-
-def _histogram(name: str, what: str, spreads: dict[str, Spread]) -> Metric:
-    family = HistogramMetricFamily(name, what, labels=["pool"])
-    for pool, spread in sorted(spreads.items()):
-        total, buckets = 0, []
-        for bound, counted in zip((*map(str, spread.bounds), "+Inf"), spread.counts, strict=True):
-            total += counted
-            buckets.append((bound, total))
-        family.add_metric([pool], buckets, spread.sum)
     return family

@@ -88,15 +88,20 @@ class Reckoning:
 
     def over(self, run: str, how: str) -> None:
         """Take note that a run is over: its client said so (``told``) or was not heard of for long (``silent``)."""
-        pool = self._runs.finish(run)
-        if pool is not None:
-            self._counts.runs_finished[pool, how] += 1
+        finished = self._runs.finish(run)
+        if finished is None:
+            return
+        self._counts.runs_finished[finished.pool, how] += 1
+        if finished.workflow:
+            self._counts.workflow_runs_finished[finished.workflow] += 1
 
     def settle(self) -> None:
         """Divide the joules that can be, and take note of what finished runs cost."""
         self._energy.settle()
-        for pool, joules in self._runs.finished(self._energy.settled_until()):
-            self._counts.run_joules.setdefault(pool, Spread(JOULES)).observe(joules)
+        for run, joules in self._runs.finished(self._energy.settled_until()):
+            self._counts.run_joules.setdefault(run.pool, Spread(JOULES)).observe(joules)
+            if run.workflow:
+                self._counts.workflow_run_joules.setdefault(run.workflow, Spread(JOULES)).observe(joules)
 
     def _remember(self, turn: Turn, held_tokens: int) -> None:
         """Keep what the engine counted, for the estimate of the next prompt."""
@@ -121,6 +126,8 @@ class Reckoning:
         }
         for kind, tokens in kinds.items():
             self._counts.tokens[name, kind] += tokens
+            if run.workflow:
+                self._counts.workflow_tokens[run.workflow, kind] += tokens
         run.turns += 1
         run.prompt_tokens += kinds["prompt"]
         run.cached_tokens += kinds["cached"]

@@ -1,6 +1,6 @@
 """What each run (a root session with all that belongs to it) cost so far."""
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import inf
@@ -51,6 +51,8 @@ class Runs:
         self._runs: OrderedDict[str, Run] = OrderedDict()
         self._over: dict[str, Run] = {}
         """Finished runs that wait for their last joules."""
+        self.workflow_joules: defaultdict[str, float] = defaultdict(float)
+        """Joules of the runs of each workflow."""
 
     def run(self, run_id: str) -> Run:
         """Return a run's account, opening one if there is none."""
@@ -65,21 +67,21 @@ class Runs:
                 self._over.pop(done, None)
         return run
 
-    def finish(self, run_id: str) -> str | None:
-        """Note that a run is over; return the pool of its last turn, None where no turn was answered since the last end."""
+    def finish(self, run_id: str) -> Run | None:
+        """Note that a run is over and return it, unless no turn was answered since its last end."""
         run = self._runs.get(run_id)
         if run is None or run.turns == run.finished_turns:
             return None
         run.finished_turns = run.turns
         self._over[run_id] = run
-        return run.pool
+        return run
 
-    def finished(self, settled_until: Mapping[tuple[str, str], float]) -> Iterator[tuple[str, float]]:
-        """Yield the pool and the joules of every run that is over and settled since, each once."""
+    def finished(self, settled_until: Mapping[tuple[str, str], float]) -> Iterator[tuple[Run, float]]:
+        """Yield every run that is over and settled since, each once, and its joules."""
         for run_id, run in list(self._over.items()):
             if run.settled(settled_until):
                 del self._over[run_id]
-                yield run.pool, run.joules - run.finished_joules
+                yield run, run.joules - run.finished_joules
                 run.finished_joules = run.joules
 
     def add_joules(self, run_id: str, joules: float) -> None:
@@ -87,6 +89,8 @@ class Runs:
         run = self._runs.get(run_id)
         if run is not None:
             run.joules += joules
+            if run.workflow:
+                self.workflow_joules[run.workflow] += joules
 
     def view(self, run_id: str, settled_until: dict[tuple[str, str], float]) -> RunEnergy | None:
         """Return what ``GET /v1/runs/ID`` says."""

@@ -2,10 +2,10 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from wattline.api.agentworkflow import AgentWorkflow, OnExceeded
+from wattline.api.agentworkflow import AgentWorkflow, OnExceeded, RunBudget
 from wattline.gateway.refusal import Reason, Refused
 from wattline.gateway.runs import Run
 from wattline.model.fleet import full_name
@@ -124,6 +124,10 @@ class Workflows:
         counted = Counter(dict.fromkeys(self._declared, 0))
         counted.update(bound.name for bound in self._bound.values())
         return counted
+
+    def budgets(self) -> Mapping[str, RunBudget]:
+        """Return the most that one run of each workflow may use."""
+        return {name: workflow.spec.budget for name, workflow in self._declared.items()}
 
     def tenant(self, name: str) -> str:
         """Return whose workflow it is; empty where nobody said."""
