@@ -54,7 +54,7 @@ class Objects:
             "name": name,
             "uid": str(uuid.uuid4()),
             "generation": 1,
-            "creationTimestamp": "2026-01-01T00:00:00Z",
+            "creationTimestamp": meta.get("creationTimestamp", "2026-01-01T00:00:00Z"),
         } | ({"namespace": namespace} if namespace else {})
         return self._store(key, made, "ADDED")
 
@@ -99,7 +99,8 @@ class Objects:
         body = copy.deepcopy(self.get(resource, namespace, name))
         for step in patch:
             _step(body, step)
-        body["metadata"].pop("resourceVersion", None)
+        if not any(step["path"] == "/metadata/resourceVersion" for step in patch):
+            body["metadata"].pop("resourceVersion", None)
         return self.replace(resource, namespace, name, body, part)
 
     def apply(

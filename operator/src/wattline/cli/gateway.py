@@ -1,18 +1,23 @@
 """``wattline gateway``: the OpenAI-compatible door that agents call."""
 
 import asyncio
+import contextlib
 import logging
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import click
 
-from wattline.cli.options import address, files_option, speed_option, state_option
+from wattline.cli.options import address, speed_option, state_option
 from wattline.doors.clock import BootClock
+from wattline.doors.kube.access import in_cluster
 from wattline.doors.listen import listener
 from wattline.gateway.files import FilesSource
+from wattline.gateway.kube import watching
 from wattline.gateway.main import run
 from wattline.gateway.settings import Settings
+from wattline.gateway.source import Source
 from wattline.model.errors import ManifestError, WattlineError
 from wattline.policy.route import Mode
 
@@ -23,7 +28,19 @@ LEAST_POLL_WALL_SECONDS = 0.2
 
 
 @click.command()
-@files_option
+@click.option(
+    "-f",
+    "--file",
+    "files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Manifest or folder of manifests; may be given more than once.",
+)
+@click.option(
+    "--cluster",
+    is_flag=True,
+    help="Instead of manifests: serve the InferencePools of the cluster this pod runs in.",
+)
 @state_option
 @speed_option
 @click.option(
@@ -81,12 +98,16 @@ LEAST_POLL_WALL_SECONDS = 0.2
     type=click.FloatRange(min=0),
     help="Seconds to finish running turns after SIGTERM.",
 )
-def gateway(files: tuple[Path, ...], state: Path, speed: float, listen: str, **flags: Any) -> None:
-    """Serve /v1/chat/completions and /v1/completions for the InferencePools of FOLDER.
+def gateway(
+    files: tuple[Path, ...], cluster: bool, state: Path, speed: float, listen: str, **flags: Any
+) -> None:
+    """Serve OpenAI's API for the InferencePools of manifests (-f) or of the cluster (--cluster).
 
     Admits agents by the KV memory there is, keeps their turns where their context is, and says in a header what each
     run has cost. All times are in world seconds.
     """
+    if bool(files) == cluster:
+        raise click.UsageError("give either manifests (-f) or --cluster")
     logging.basicConfig(format="%(levelname).1s %(name)s: %(message)s", level=logging.INFO)
     settings = Settings(
         routing=Mode(flags["routing"]),
@@ -100,10 +121,15 @@ def gateway(files: tuple[Path, ...], state: Path, speed: float, listen: str, **f
     )
     try:
         clock = BootClock(speed)
-        source = FilesSource(files, state, clock, period_seconds=settings.poll_seconds)
+        opening: AbstractAsyncContextManager[Source]
+        if cluster:
+            opening = watching(in_cluster(), clock)
+        else:
+            source = FilesSource(files, state, clock, period_seconds=settings.poll_seconds)
+            opening = contextlib.nullcontext(source)
         host, port = address(listen)
         with listener(host, port) as sock:
-            _with_fastest_loop(run(source, settings, clock, sock))
+            _with_fastest_loop(run(opening, settings, clock, sock))
     except ManifestError as error:
         raise click.ClickException(f"the manifests have problems, nothing was started:\n{error}") from error
     except WattlineError as error:

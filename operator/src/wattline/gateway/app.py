@@ -53,6 +53,7 @@ class Routes:
                 web.post("/finish_session", self._finish),
                 web.get("/v1/replicas", self._replicas),
                 web.get("/v1/runs/{run:.+}", self._run),
+                web.get("/v1/decisions", self._decisions),
                 web.get("/metrics", self._metrics),
                 web.get("/healthz", self._healthz),
                 web.get("/readyz", self._readyz),
@@ -96,6 +97,10 @@ class Routes:
         view = self._gateway.runs.view(run, self._gateway.energy.settled_until())
         if view is None:
             raise Refused(404, Reason.BAD_REQUEST, f"no run {run} is known here", code="run_not_found")
+        return _json(view.model_dump_json(by_alias=True))
+
+    async def _decisions(self, request: web.Request) -> web.Response:
+        view = self._gateway.telling.view(request.query.get("about"))
         return _json(view.model_dump_json(by_alias=True))
 
     async def _metrics(self, request: web.Request) -> web.Response:  # noqa: ARG002 - aiohttp's signature

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 from aiohttp import web
 
-from wattline.doors.clock import BootClock, Clock
+from wattline.doors.clock import BootClock, Clock, utc
 from wattline.gateway import watch
 from wattline.gateway.app import Routes
 from wattline.gateway.proxy import Proxy
@@ -27,13 +27,21 @@ DRAIN_LOOK_SECONDS = 0.5
 """How often a stopping gateway looks whether its turns are done, in world seconds."""
 
 
-async def run(source: Source, settings: Settings, clock: BootClock, sock: socket.socket) -> None:
+async def run(
+    opening: contextlib.AbstractAsyncContextManager[Source],
+    settings: Settings,
+    clock: BootClock,
+    sock: socket.socket,
+) -> None:
     """Serve until SIGTERM or SIGINT, then finish the turns there are; a second signal ends at once."""
     stop, now = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, lambda: now.set() if stop.is_set() else stop.set())
-    async with serving(source, settings, clock, sock, speed=clock.speed) as (gateway, parts):
+    async with (
+        opening as source,
+        serving(source, settings, clock, sock, speed=clock.speed) as (gateway, parts),
+    ):
         host, port = sock.getsockname()[:2]
         log.info("gateway on http://%s:%s/v1 for %s", host, port, ", ".join(gateway.pools) or "no pools yet")
         stopping = asyncio.create_task(stop.wait())
@@ -74,7 +82,7 @@ async def serving(
         aiohttp.ClientSession(connector=connector, auto_decompress=False) as upstream,
         aiohttp.ClientSession() as reading,
     ):
-        gateway = Gateway(served, settings, clock, Proxy(upstream, clock), speed=speed)
+        gateway = Gateway(served, settings, clock, Proxy(upstream, clock), stamp=utc, speed=speed)
         runner = web.AppRunner(
             Routes(gateway, source).app(), handler_cancellation=True, access_log=None, shutdown_timeout=1.0
         )

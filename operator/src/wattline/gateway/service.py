@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import count
 
 from aiohttp import web
@@ -21,6 +21,7 @@ from wattline.gateway.runs import Runs
 from wattline.gateway.served import Served
 from wattline.gateway.sessions import Session, Sessions
 from wattline.gateway.settings import Settings
+from wattline.gateway.telling import Telling
 from wattline.gateway.turn import Turn
 from wattline.gateway.workflows import HEADER as WORKFLOW_HEADER
 from wattline.gateway.workflows import Workflows
@@ -38,7 +39,14 @@ class Gateway:
     """Everything that a request meets; built by the command, driven by the routes and the watch loops."""
 
     def __init__(
-        self, served: Served, settings: Settings, clock: Clock, proxy: Proxy, *, speed: float
+        self,
+        served: Served,
+        settings: Settings,
+        clock: Clock,
+        proxy: Proxy,
+        *,
+        stamp: Callable[[], str],
+        speed: float,
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -48,6 +56,7 @@ class Gateway:
         self.reckoning = Reckoning(self.runs, self.energy, self.counts, clock)
         self.sessions = Sessions(settings.forget_seconds)
         self.workflows = Workflows()
+        self.telling = Telling(stamp)
         self.pools: dict[str, Pool] = {}
         self.draining = False
         self.turns: dict[int, Turn] = {}
@@ -79,6 +88,7 @@ class Gateway:
             if not self.pools[name].gone:
                 log.info("pool %s is gone; its %d turns finish", name, self._turns_of(name))
                 self.pools[name].withdraw()
+                self.telling.pool(self.pools[name], "takes nothing new", "the pool was deleted")
         self._pump()
 
     async def complete(self, request: web.Request, *, chat: bool) -> web.StreamResponse:
@@ -99,6 +109,7 @@ class Gateway:
         except Refused as refused:
             outcome = "refused"
             self.counts.refusals[turn.pool.name, str(refused.reason)] += 1
+            self.telling.refused(turn, refused.message)
             raise
         else:
             return sent.response
@@ -135,6 +146,8 @@ class Gateway:
         for name in [name for name, pool in self.pools.items() if pool.gone and not self._turns_of(name)]:
             self._forget(name)
         self.reckoning.settle()
+        for pool in self.pools.values():
+            self.telling.look(pool, self._waiting(pool, now))
         self._closing = {replica for replica in self._closing if not self.energy.forget(replica)}
         self._pump()
 
@@ -142,12 +155,21 @@ class Gateway:
         for pool in self.pools.values():
             pool.pump()
 
+    def _waiting(self, pool: Pool, now: float) -> dict[str, float]:
+        """Return how long a pool's held turns have waited, by session."""
+        return {
+            turn.session.id: now - turn.arrived_seconds
+            for turn in self.turns.values()
+            if turn.pool is pool and turn.replica is None
+        }
+
     def _turns_of(self, pool: str) -> int:
         return sum(1 for turn in self.turns.values() if turn.pool.name == pool)
 
     def _forget(self, name: str) -> None:
         """Forget a pool that is gone and has nothing to do any more, and what sessions held there."""
         pool = self.pools.pop(name)
+        self.telling.forget(name)
         self._closing.update((name, replica) for replica in pool.replicas)
         for session in self.sessions.all():
             for key in [key for key in session.chains if key[0] == name]:
@@ -236,6 +258,7 @@ class Gateway:
                 param="messages",
             )
         self.sessions.accepted(session)
+        self.telling.seated(turn, answer, self.clock.now() - turn.arrived_seconds)
         self.reckoning.seated(turn, answer)
 
     def _others(self, turn: Turn) -> bool:
