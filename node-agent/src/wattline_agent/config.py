@@ -25,6 +25,8 @@ class Config:
     """URL under which others reach ``listen``; made from it when empty."""
     cluster: bool = False
     """Whether orders come from the Kubernetes API server, and not from files in ``state``."""
+    api_server: str = ""
+    """Its address where it asks nobody who he is (kubectl proxy); empty: that of the pod we run in."""
     namespace: str = "wattline-system"
     """Where the leases of our domains are."""
     ready_socket: str = ""

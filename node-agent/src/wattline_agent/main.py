@@ -44,6 +44,7 @@ def configured(asked: argparse.Namespace) -> Config:
         listen=asked.listen,
         advertise=advertise.rstrip("/"),
         cluster=asked.cluster,
+        api_server=asked.api_server.rstrip("/"),
         namespace=asked.namespace,
         ready_socket=(READY_SOCKET if asked.cluster else "")
         if asked.ready_socket is None
@@ -86,6 +87,14 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         default=os.environ.get("WATTLINE_CLUSTER", "") == "true",
         help="take orders from the Kubernetes API server instead of files (WATTLINE_CLUSTER=true)",
+    )
+    _flag(
+        run,
+        "--api-server",
+        "WATTLINE_API_SERVER",
+        "",
+        "its address where it asks nobody who they are, as behind `kubectl proxy` (default: as the pod's service account)",
+        metavar="URL",
     )
     _flag(
         run,

@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from wattline.api.powernode import PowerNodeStatus
 from wattline.doors.clock import BootClock, Clock
+from wattline.model.errors import ClusterError
 from wattline_agent import ready
 from wattline_agent.channel import Channel
 from wattline_agent.config import EXIT_REFUSED, GIVE_UP, STOPPING, Config, log_to_stderr
@@ -28,11 +29,11 @@ from wattline_agent.gateways import Gateways
 from wattline_agent.kubelet import Kubelet
 from wattline_agent.messages import View
 from wattline_agent.orders import Orders
-from wattline_agent.orders_files import FileOrders
 from wattline_agent.pods import Kinds, Mapped
 from wattline_agent.polling import Polling
 from wattline_agent.reasons import Reasons
 from wattline_agent.reporter import Reporter
+from wattline_agent.sources import opened
 from wattline_agent.status import stale, status
 from wattline_agent.web import Face, app
 
@@ -115,19 +116,14 @@ def advertised(host: str, port: int) -> str:
     return f"http://{shown}:{port}"
 
 
-@contextlib.asynccontextmanager
-async def source(config: Config, clock: Clock) -> AsyncIterator[Orders]:
-    """Open where orders come from."""
-    yield FileOrders(Path(config.state), config.node, clock)
-
-
 async def run(config: Config, end: socket.socket, clock: Clock) -> None:
     """Serve until stopped, then write the device process's last word."""
     stop = _stop()
     channel = Channel(end)
     async with contextlib.AsyncExitStack() as stack:
         http = await stack.enter_async_context(aiohttp.ClientSession())
-        orders = await stack.enter_async_context(source(config, clock))
+        source = await stack.enter_async_context(opened(config, clock))
+        orders = source.orders
         network = Network(config, clock, channel, orders)
         runner = await network.serve()
         stack.push_async_callback(runner.cleanup)
@@ -144,7 +140,7 @@ async def run(config: Config, end: socket.socket, clock: Clock) -> None:
         ]
         if config.pod_resources:
             kinds = Kinds(config.resources, config.drivers)
-            network.kubelet = Kubelet(Path(config.pod_resources), kinds, clock, network.known)
+            network.kubelet = Kubelet(Path(config.pod_resources), kinds, clock, network.known, source.slices)
             work.append(network.kubelet.follow())
         asyncio.get_running_loop().add_reader(end, network.listen)
         try:
@@ -190,7 +186,7 @@ def main() -> int:
     config = Config.loads(sys.argv[1])
     try:
         asyncio.run(run(config, socket.socket(fileno=int(sys.argv[2])), BootClock(config.speed)))
-    except ready.CannotListen as error:
+    except (ready.CannotListen, ClusterError) as error:
         log.warning("%s", error)
         return EXIT_REFUSED
     return 0

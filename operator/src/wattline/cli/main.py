@@ -12,6 +12,7 @@ COMMANDS = {
     "up": "Keep power domains inside their budgets: the reconcile loop on a folder of manifests.",
     "status": "Show domains, nodes and pools of a state folder.",
     "restore": "Put every GPU back to what it was before Wattline.",
+    "wait-ready": "Wait until a node's agent says that new work may start; init containers call it.",
     "gateway": "Serve the OpenAI-compatible API that agents call: admit, route, attribute.",
     "fake-node": "Run the simulated GPUs and engines of one node, behind NVML and HTTP.",
     "fake-engine": "Serve a model from a pod without a GPU: an engine in the world of its node.",

@@ -1,0 +1,38 @@
+"""Opens where this node's orders come from: the folder of a box, or the API server of a cluster."""
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from wattline.doors.clock import Clock
+from wattline_agent.config import Config
+from wattline_agent.orders import Orders
+from wattline_agent.orders_files import FileOrders
+from wattline_agent.pods import Slices
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Orders, and what only a cluster knows."""
+
+    orders: Orders
+    slices: Callable[[], Awaitable[Slices]] | None = None
+    """UUIDs that DRA drivers publish for this node's devices."""
+
+
+@contextlib.asynccontextmanager
+async def opened(config: Config, clock: Clock) -> AsyncIterator[Source]:
+    """Yield the source that the flags ask for; raise ClusterError if it cannot be there."""
+    if not config.cluster:
+        yield Source(FileOrders(Path(config.state), config.node, clock))
+        return
+    from wattline.doors.kube import access, client  # noqa: PLC0415 - a box does without
+    from wattline_agent.orders_kube import MANAGER, KubeOrders, published  # noqa: PLC0415 - as above
+
+    reached = access.Access(config.api_server) if config.api_server else access.in_cluster()
+    async with client.session() as session:
+        kube = client.Kube(session, reached, manager=MANAGER)
+        orders = KubeOrders(kube, config.node, config.namespace, clock)
+        yield Source(orders, partial(published, kube, config.node))
