@@ -36,8 +36,8 @@ crds: .venv/ready ## write the custom resource definitions and their reference f
 
 lock: $(UV) ## renew requirements/*.txt (needs a network)
 	$(COMPILE) requirements/dev.in operator/pyproject.toml node-agent/pyproject.toml \
-		--extra cli --extra gateway --extra operator --extra kube --extra fake --extra sim -o requirements/dev.txt
-	$(COMPILE) operator/pyproject.toml --extra gateway --extra operator -c requirements/dev.txt -o requirements/operator.txt
+		--extra cli --extra gateway --extra operator --extra workflow --extra kube --extra fake --extra sim -o requirements/dev.txt
+	$(COMPILE) operator/pyproject.toml --extra gateway --extra operator --extra workflow -c requirements/dev.txt -o requirements/operator.txt
 	$(COMPILE) operator/pyproject.toml node-agent/pyproject.toml -c requirements/dev.txt -o requirements/node-agent.txt
 	$(COMPILE) requirements/build.in -c requirements/dev.txt -o requirements/build.txt
 
