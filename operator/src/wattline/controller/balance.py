@@ -10,6 +10,7 @@ from wattline.api.inferencepool import InferencePoolStatus
 from wattline.api.powerdomain import PowerDomainStatus
 from wattline.api.powernode import PowerNodeSpec
 from wattline.controller.decide import Decisions, decide
+from wattline.controller.replicas import resolve
 from wattline.controller.telling import conditions_changed, order_reason, tell_action
 from wattline.doors.clock import Clock
 from wattline.model.actions import Action
@@ -114,6 +115,7 @@ async def settle(cluster: Cluster, agents: Readings, clock: Clock, at: str, jour
             name: dataclasses.replace(node, readings=readings.get(name)) for name, node in view.nodes.items()
         },
     )
+    view = resolve(view)
     decisions = decide(view, at)
     await cluster.report(decisions.domains, decisions.pools)
     for of, what, why in conditions_changed(view, decisions):
