@@ -6,7 +6,7 @@ import math
 from wattline.api.base import Metadata
 from wattline.api.inferencepool import Endpoint, InferencePool, InferencePoolSpec
 from wattline.api.powerdomain import Budget, Mode, PowerDomain, PowerDomainSpec
-from wattline.api.powernode import GpuStatus, NodeState, Outcome, PowerNodeStatus
+from wattline.api.powernode import GpuStatus, NodeState, Outcome, PodGpus, PowerNodeStatus
 from wattline.controller.decide import decide
 from wattline.model.bounds import bound_watts
 from wattline.model.cluster import ClusterView, NodeView
@@ -48,6 +48,8 @@ class Node:
         self.stuck = set()
         self.contested = set()
         self.demand = 0.0
+        self.pods = {}
+        """GPUs that the kubelet gave to each pod, by its full name; none on a box."""
         self.fetched = None
         self.observed = (0, 0)
         self.status = None
@@ -106,6 +108,10 @@ class Node:
                     reason="Contested: set by another" if uuid in self.contested else "",
                 )
                 for uuid, limit in self.limits.items()
+            ),
+            pods=tuple(
+                PodGpus(namespace=pod.partition("/")[0], name=pod.partition("/")[2], gpus=gpus)
+                for pod, gpus in self.pods.items()
             ),
         )
 
