@@ -64,8 +64,9 @@ class GatewayMetrics(Collector):
             "running": "Turns at the engine.",
             "waiting": "Turns held for the replica, first turns counted for each.",
         }
+        units = {"running": "running_turns", "waiting": "waiting_turns"}
         made = {
-            name: GaugeMetricFamily(f"wattline_replica_{name}", what, labels=labels)
+            name: GaugeMetricFamily(f"wattline_replica_{units.get(name, name)}", what, labels=labels)
             for name, what in families.items()
         }
         usable = GaugeMetricFamily("wattline_replica_usable", "Whether turns may go there.", labels=labels)

@@ -1,0 +1,237 @@
+"""Pool: is there memory, how fast are the slowest agents, what do clocks and watts do."""
+
+from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
+
+from dashboards.frame import IN_NAMESPACE, choice, namespaces, page
+from dashboards.panels import BLUE, GREEN, GREY, ORANGE, RED, YELLOW, Query, graph, number, states
+
+POOL = '{pool=~"$pool"}'
+GPUS = f"max by (pool, replica, node, gpu_uuid) (wattline_replica_gpu_info{POOL})"
+"""Which GPUs the pool's replicas run on."""
+
+SHARE = (
+    f"sum by (pool, replica) (wattline_replica_resident_tokens{POOL})"
+    f" / on (pool, replica) max by (pool, replica) (wattline_replica_capacity_tokens{POOL})"
+)
+
+
+def build() -> Dashboard:
+    """Return the dashboard."""
+    made = page(
+        "wattline-pool",
+        "Resident tokens against alpha, gamma and beta, the slowest agents, clocks, waits and refusals.",
+        namespaces("wattline_replica_usable", "pool"),
+        choice("pool", "Pool", f"label_values(wattline_replica_usable{{pool{IN_NAMESPACE}}}, pool)"),
+    )
+    for panel in (
+        number(
+            "Fullest replica",
+            "The greatest resident share of KV memory.",
+            "percentunit",
+            Query(f"max({SHARE})"),
+            steps=((None, GREEN), (0.75, YELLOW), (0.9, ORANGE), (0.95, RED)),
+        ),
+        number(
+            "Slowest agent",
+            "Output tokens per second that 95 of 100 agent windows reach, at the slowest replica.",
+            "suffix: tok/s",
+            Query(f"min(wattline_replica_slowest_agent_tokens_per_second{POOL})"),
+            steps=((None, BLUE),),
+        ),
+        number(
+            "Held turns",
+            "Turns that wait in the gateway.",
+            "short",
+            Query(f"sum(wattline_pool_held_turns{POOL})"),
+            steps=((None, GREEN), (1, YELLOW)),
+        ),
+        number(
+            "Refused",
+            "Share of the requests of the last ten minutes that were refused.",
+            "percentunit",
+            Query(
+                f'sum(rate(wattline_gateway_requests_total{{pool=~"$pool",outcome="refused"}}[10m]) or vector(0))'
+                f" / (sum(rate(wattline_gateway_requests_total{POOL}[10m])) > 0) or vector(0)"
+            ),
+            steps=((None, GREEN), (0.01, YELLOW), (0.05, RED)),
+        ),
+        number(
+            "Ready replicas",
+            "Replicas whose engine and GPUs answer.",
+            "short",
+            Query(f"sum(max by (pool) (wattline_pool_ready_replicas{POOL}))"),
+            steps=((None, RED), (1, GREEN)),
+        ),
+        number(
+            "Joules per 1000 output tokens",
+            "Energy attributed to runs, for each thousand tokens that agents got.",
+            "joule",
+            Query(
+                'sum(rate(wattline_gateway_energy_joules_total{pool=~"$pool",bucket="attributed"}[10m]))'
+                ' / (sum(rate(wattline_gateway_tokens_total{pool=~"$pool",kind="completion"}[10m])) > 0) * 1000'
+            ),
+            steps=((None, BLUE),),
+        ),
+    ):
+        made = made.with_panel(panel)
+    return (
+        made.with_row(Row("Memory"))
+        .with_panel(
+            graph(
+                "Resident share of KV memory",
+                "Unique context tokens of all sessions, tool gaps included, of what the engine's memory holds. Above"
+                " alpha memory comes before energy, above gamma no new agent starts, and no admission passes beta.",
+                "percentunit",
+                Query(SHARE, "{{pool}} {{replica}}"),
+                *(
+                    Query(_threshold(name), f"{greek} {{{{pool}}}}", colour, dashed=True)
+                    for name, greek, colour in (
+                        ("protectAbove", "alpha", YELLOW),
+                        ("admitBelow", "gamma", ORANGE),
+                        ("neverAbove", "beta", RED),
+                    )
+                ),
+                high=1,
+            )
+        )
+        .with_panel(
+            graph(
+                "Held turns by reason",
+                "Turns that wait in the gateway, under the reason of the first of them.",
+                "short",
+                Query(f"sum by (reason) (wattline_pool_held_turns{POOL}) > 0", "{{reason}}"),
+                Query(f"sum(wattline_pool_held_turns{POOL})", "all", GREY),
+            )
+        )
+        .with_row(Row("Agents"))
+        .with_panel(
+            graph(
+                "Slowest agents",
+                "Output tokens per second that 95 of 100 agent windows of the last 30 seconds reach, holding and"
+                " prefill included, against the pool's objective.",
+                "suffix: tok/s",
+                Query(
+                    f"min by (pool, replica) (wattline_replica_slowest_agent_tokens_per_second{POOL})",
+                    "{{pool}} {{replica}}",
+                ),
+                Query(
+                    f"max by (pool) (wattline_pool_objective_tokens_per_second{POOL})",
+                    "objective {{pool}}",
+                    RED,
+                    dashed=True,
+                ),
+            )
+        )
+        .with_panel(
+            graph(
+                "Time to first token",
+                "From a request's arrival to its first byte, held time included.",
+                "s",
+                *_quantiles("first_byte"),
+            )
+        )
+        .with_panel(
+            graph(
+                "Waits",
+                "From a request's arrival to its dispatch: what the gateway held it for.",
+                "s",
+                *_quantiles("held"),
+            )
+        )
+        .with_panel(
+            graph(
+                "Refusals by reason",
+                "Requests a second that were refused.",
+                "reqps",
+                Query(
+                    f"sum by (reason) (rate(wattline_gateway_refusals_total{POOL}[$__rate_interval]))",
+                    "{{reason}}",
+                ),
+                stacked=True,
+            )
+        )
+        .with_panel(
+            graph(
+                "Requests by outcome",
+                "Requests a second that are over.",
+                "reqps",
+                Query(
+                    f"sum by (outcome) (rate(wattline_gateway_requests_total{POOL}[$__rate_interval]))",
+                    "{{outcome}}",
+                ),
+                stacked=True,
+            )
+        )
+        .with_panel(
+            graph(
+                "Tokens",
+                "Tokens a second of turns that were answered; recomputed ones had been in memory before.",
+                "suffix: tok/s",
+                Query(
+                    f"sum by (kind) (rate(wattline_gateway_tokens_total{POOL}[$__rate_interval]))", "{{kind}}"
+                ),
+            )
+        )
+        .with_row(Row("Clocks and watts"))
+        .with_panel(
+            graph(
+                "Clocks",
+                "SM clock of the pool's GPUs: as seen, and the most that was asked for.",
+                "hertz",
+                Query(_clocks("current"), "{{replica}} {{gpu_uuid}}"),
+                Query(_clocks("requested_max"), "asked {{replica}}", GREY, dashed=True),
+            )
+        )
+        .with_panel(
+            graph(
+                "Watts",
+                "Measured draw of the pool's GPUs and the sum of their limits as read back.",
+                "watt",
+                Query(f"max by (pool) (wattline_pool_draw_watts{POOL})", "draw {{pool}}"),
+                Query(f"max by (pool) (wattline_pool_cap_watts{POOL})", "cap {{pool}}", RED, dashed=True),
+            )
+        )
+        .with_panel(
+            graph(
+                "Joules per finished run",
+                "Attributed energy of runs that finished, divided by their number.",
+                "joule",
+                Query(
+                    f"sum by (pool) (rate(wattline_gateway_run_energy_joules_sum{POOL}[1h]))"
+                    f" / (sum by (pool) (rate(wattline_gateway_run_energy_joules_count{POOL}[1h])) > 0)",
+                    "{{pool}}",
+                ),
+            )
+        )
+        .with_panel(
+            states(
+                "Replicas",
+                "Whether the gateway sends turns to a replica.",
+                Query(f"max by (pool, replica) (wattline_replica_usable{POOL})", "{{pool}} {{replica}}"),
+                ((None, RED), (1, GREEN)),
+                {"0": "no turns", "1": "serves"},
+            )
+        )
+    )
+
+
+def _threshold(name: str) -> str:
+    return f'max by (pool) (wattline_pool_memory_threshold_ratio{{pool=~"$pool",threshold="{name}"}})'
+
+
+def _clocks(kind: str) -> str:
+    return (
+        f'max by (node, gpu_uuid) (wattline_agent_gpu_clock_hertz{{kind="{kind}"}})'
+        f" * on (node, gpu_uuid) group_right () {GPUS}"
+    )
+
+
+def _quantiles(name: str) -> tuple[Query, ...]:
+    metric = f"wattline_gateway_{name}_seconds_bucket{POOL}"
+    return tuple(
+        Query(
+            f"histogram_quantile({share}, sum by (le) (rate({metric}[$__rate_interval])))",
+            f"P{share * 100:g}",
+        )
+        for share in (0.5, 0.95, 0.99)
+    )
