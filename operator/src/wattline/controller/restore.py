@@ -1,41 +1,38 @@
-"""Puts every GPU of a box back to what it was before us, and names the nodes that did not."""
+"""Puts every GPU back to what it was before us, and names the nodes that did not answer."""
 
 from collections.abc import Callable
-from pathlib import Path
+from typing import Protocol
 
 from wattline.api.base import Condition, ConditionStatus
 from wattline.api.powerdomain import PowerDomain, PowerDomainStatus
-from wattline.api.powernode import NodeState, PowerNodeSpec
+from wattline.api.powernode import NodeState, PowerNode, PowerNodeSpec, PowerNodeStatus
 from wattline.controller.conditions import stamped
-from wattline.doors import state as folder
 from wattline.doors.clock import Clock
-from wattline.doors.files import FilesCluster, status_path
-from wattline.doors.overview import NodeFiles, node_files, overview
 
 LOOK_SECONDS = 0.2
 """How often answers are looked at, in world seconds."""
 
 
-async def restore(
-    state: Path, clock: Clock, *, timeout_seconds: float, at: str, say: Callable[[str], None]
-) -> tuple[str, ...]:
-    """Order every node that was ever ordered to release its GPUs; return those that did not in time.
+class Orders(Protocol):
+    """Where the orders and answers of all nodes are: a box's state folder, or the Kubernetes API."""
 
-    No domain is called enforced from here on. The caller holds the state folder, so that no loop takes a node back meanwhile.
-    """
-    seen = overview(state)
-    epoch = folder.next_epoch(state, above=seen.highest_epoch)
-    cluster = FilesCluster([], state, epoch=epoch)
-    for domain in seen.domains:
-        folder.write(status_path(state, domain), _unpromised(domain, at))
-    waiting: list[str] = []
-    for node in seen.nodes:
-        if node.order is not None:
-            await cluster.order(node.name, released(node.order.spec, epoch))
-            waiting.append(node.name)
+    async def release(self) -> tuple[str, ...]:
+        """See to it that nobody else orders from here on, call no domain enforced, order every node to put its
+        GPUs back; return the nodes whose answers count.
+        """
+
+    async def restored(self, node: str) -> bool:
+        """Whether a node has answered that its GPUs are back."""
+
+
+async def restore(
+    orders: Orders, clock: Clock, *, timeout_seconds: float, say: Callable[[str], None]
+) -> tuple[str, ...]:
+    """Order every node that was ever ordered to release its GPUs; return those that did not in time."""
+    waiting = list(await orders.release())
     end = clock.now() + timeout_seconds
     while waiting:
-        for name in [name for name in waiting if _done(node_files(state, name))]:
+        for name in [name for name in waiting if await orders.restored(name)]:
             waiting.remove(name)
             say(f"{name}: put back")
         if not waiting or clock.now() >= end:
@@ -49,7 +46,7 @@ def released(spec: PowerNodeSpec, epoch: int) -> PowerNodeSpec:
     return spec.model_copy(update={"epoch": epoch, "enforce": False, "release": True})
 
 
-def _unpromised(domain: PowerDomain, at: str) -> PowerDomain:
+def unpromised(domain: PowerDomain, at: str) -> PowerDomain:
     """Return the domain with its condition `Enforced` False: what its nodes draw is no longer ours to bound."""
     if domain.status is None:
         return domain
@@ -69,8 +66,8 @@ def _unpromised(domain: PowerDomain, at: str) -> PowerDomain:
     )
 
 
-def _done(node: NodeFiles) -> bool:
-    order, answer = node.order, node.answer
+def is_back(order: PowerNode | None, answer: PowerNodeStatus | None) -> bool:
+    """Whether an answer says that the GPUs of a released node are back, and speaks of this order."""
     return (
         order is not None
         and answer is not None
