@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check crds lock docs golden
+.PHONY: help demo test check crds dashboards lock docs golden e2e e2e-down
 PYTHON ?= python3
 UV := .tools/bin/uv
 BIN := .venv/bin
@@ -28,11 +28,21 @@ check: .venv/ready $(SHIM) ## format, lint, types, import contracts, generated f
 	$(BIN)/wattline crds --check crds
 	$(BIN)/wattline crds --check charts/wattline/files/crds
 	$(BIN)/python -m wattline.fake.nvml header --check
+	$(BIN)/python -W ignore::DeprecationWarning -m dashboards --check
 	@$(MAKE) --no-print-directory test
 
 crds: .venv/ready ## write the custom resource definitions and their reference from the models
 	$(BIN)/wattline crds crds --reference docs/reference/api.md
 	$(BIN)/wattline crds charts/wattline/files/crds
+
+e2e: .venv/ready $(SHIM) ## end-to-end tests on a real Kubernetes (root, Go, Debian packages: e2e/requirements.sh)
+	@PYTHONPATH=e2e $(BIN)/python -m harness test $(E2E)
+
+e2e-down: .venv/ready ## take away a cluster that an interrupted run left behind
+	@PYTHONPATH=e2e $(BIN)/python -m harness down
+
+dashboards: .venv/ready ## write the Grafana dashboards and the metrics reference
+	$(BIN)/python -W ignore::DeprecationWarning -m dashboards
 
 lock: $(UV) ## renew requirements/*.txt (needs a network)
 	$(COMPILE) requirements/dev.in operator/pyproject.toml node-agent/pyproject.toml \

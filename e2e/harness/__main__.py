@@ -1,0 +1,132 @@
+"""``python -m harness``: start and stop the cluster of the end-to-end tests, and run them."""
+
+import argparse
+import fcntl
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from harness import builds
+from harness.cluster import Cluster, Provider
+from harness.command import HarnessError, say
+from harness.images import PRODUCT, Images
+from harness.local import Local
+from harness.provider import choose
+from harness.settings import E2E, Settings
+
+
+def main() -> int:
+    """Do what the command line says; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m harness", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("up", help="start the cluster, with the product's images, and leave it running")
+    commands.add_parser("down", help="take the cluster away, also after a crash")
+    commands.add_parser("images", help="build and import the product's images")
+    test = commands.add_parser(
+        "test", help="run the suites; starts the cluster if none runs, and then takes it away"
+    )
+    test.add_argument("arguments", nargs=argparse.REMAINDER, help="what pytest is called with")
+    build = commands.add_parser("build", help="build programs and say where they are")
+    build.add_argument(
+        "programs", nargs="*", choices=[*builds.PROGRAMS, []], help="by default those of the cluster"
+    )
+    restart = commands.add_parser("restart", help="restart one of the cluster's programs")
+    restart.add_argument("name")
+    arguments = parser.parse_args()
+    try:
+        match arguments.command:
+            case "build":
+                _build(arguments.programs or [*builds.CLUSTER, "helm"])
+            case "up":
+                _up(choose())
+            case "down":
+                choose().stop()
+            case "images":
+                Cluster(choose()).load(*PRODUCT)
+            case "restart":
+                Cluster(choose()).restart(arguments.name)
+                say(f"{arguments.name} restarted")
+            case _:
+                return _test(arguments.arguments)
+    except HarnessError as error:
+        print(f"e2e: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _build(names: list[str]) -> None:
+    for name in names:
+        print(builds.ensure(name, Settings().cache))
+
+
+def _up(provider: Provider) -> None:
+    """Start the cluster, and make the product's images meanwhile; a failed image fails the suites that want it."""
+    warm = isinstance(provider, Local) and not builds.missing(builds.CLUSTER, provider.settings.cache)
+    with _turn(), _meanwhile(provider):
+        provider.start()
+        say(f"cluster up ({'warm' if warm else 'cold'}): KUBECONFIG={provider.kubeconfig}")
+
+
+@contextmanager
+def _meanwhile(provider: Provider) -> Iterator[None]:
+    """Make image archives in the background, and import them once the cluster is up."""
+    if not isinstance(provider, Local):
+        yield
+        return
+    images = Images(provider.settings.cache)
+    failed: list[str] = []
+
+    def make() -> None:
+        try:
+            for image in PRODUCT:
+                images.archive(image)
+        except HarnessError as error:
+            failed.append(str(error))
+
+    maker = threading.Thread(target=make)
+    maker.start()
+    try:
+        yield
+    finally:
+        maker.join()
+    if failed:
+        say(f"images: {failed[0]}")
+    else:
+        provider.load(PRODUCT)
+
+
+def _test(arguments: list[str]) -> int:
+    """Run pytest on a cluster; one that ran before runs on, one that was started for the tests is taken away."""
+    provider = choose()
+    ran = isinstance(provider, Local) and provider.running
+    keep = ran or os.environ.get("WATTLINE_E2E_KEEP") == "1"
+    try:
+        _up(provider)
+        paths = (
+            [] if any(Path(each.partition("::")[0]).exists() for each in arguments) else [str(E2E / "tests")]
+        )
+        command = [sys.executable, "-m", "pytest", "-c", str(E2E / "pytest.ini"), *arguments, *paths]
+        result = subprocess.run(command, check=False).returncode
+        say("suites done")
+    finally:
+        if not keep:
+            provider.stop()
+    return result
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """One start at a time."""
+    cache = Settings().cache
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "start.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+if __name__ == "__main__":
+    sys.exit(main())

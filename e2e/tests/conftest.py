@@ -1,0 +1,92 @@
+"""What all suites share: one cluster for the session, a namespace for each test."""
+
+import secrets
+from collections.abc import Callable, Iterator
+
+import pytest
+from kubernetes import client, config
+
+from harness.cluster import Cluster
+from harness.command import run
+from harness.images import PLAIN, PRODUCT
+from harness.provider import choose
+from harness.settings import REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A running cluster. One that ran before the session runs on; else it is taken away at the end."""
+    provider = choose()
+    ran = getattr(provider, "running", True)
+    provider.start()
+    yield Cluster(provider)
+    if not ran:
+        provider.stop()
+
+
+@pytest.fixture(scope="session")
+def kubectl(cluster: Cluster) -> Callable[..., str]:
+    """``kubectl("get", "pods")`` as the administrator; returns what it printed."""
+    return cluster.kubectl
+
+
+@pytest.fixture(scope="session")
+def helm(cluster: Cluster) -> Callable[..., str]:
+    """``helm("list")`` as the administrator; returns what it printed."""
+    program = cluster.provider.program("helm")
+
+    def call(*arguments: str, check: bool = True, timeout_seconds: float = 180) -> str:
+        return run(
+            [program, *arguments], env=cluster.environment, check=check, timeout_seconds=timeout_seconds
+        )
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def api(cluster: Cluster) -> Iterator[client.ApiClient]:
+    """The official client, as the administrator."""
+    with config.new_client_from_config(str(cluster.kubeconfig)) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def images(cluster: Cluster) -> tuple[str, ...]:
+    """The product's images, on every node; their names."""
+    cluster.load(*PRODUCT)
+    return tuple(image.name for image in PRODUCT)
+
+
+@pytest.fixture(scope="session")
+def plain(cluster: Cluster) -> str:
+    """An image with Python and nothing else, on every node; its name."""
+    cluster.load(PLAIN)
+    return PLAIN.name
+
+
+@pytest.fixture(scope="session")
+def crds(cluster: Cluster) -> None:
+    """The kinds, as the repository has them."""
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", REPOSITORY / "crds")
+    cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", REPOSITORY / "crds")
+
+
+@pytest.fixture
+def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A namespace of the test's own; pods may be made in it at once. Where the test failed, what happened there is told."""
+    name = f"e2e-{secrets.token_hex(4)}"
+    cluster.kubectl("create", "namespace", name)
+    cluster.kubectl("wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=20s")
+    yield name
+    if getattr(request.node, "failed", False):
+        print(cluster.kubectl("get", "pods,events", "-n", name, "-o", "wide", check=False))
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
+    """Let fixtures know whether their test failed."""
+    report = yield
+    if report.when == "call":
+        item.failed = report.failed
+    return report
