@@ -4,7 +4,8 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from tests.unit.agent.rig import but, rig, spec
 
-from wattline.api.powernode import NodeState
+from wattline.api.powernode import NodeState, PodGpus
+from wattline.model.gpu import EventReason
 from wattline_agent.metrics import AgentCollector
 from wattline_agent.pods import Mapped
 from wattline_agent.status import Due, status
@@ -54,9 +55,10 @@ def test_a_silent_device_process_is_told_as_degraded(tmp_path):
     assert status(view, "", view.at_seconds + 11).state is NodeState.DEGRADED
 
 
-def scraped(here) -> set[str]:
+def scraped(here, pods=None) -> set[str]:
     registry = CollectorRegistry()
-    registry.register(AgentCollector("n1", here.view, Mapped, lambda: here.at_seconds))
+    seen = Mapped() if pods is None else pods
+    registry.register(AgentCollector("n1", here.view, lambda: seen, lambda: here.at_seconds))
     return set(generate_latest(registry).decode().splitlines())
 
 
@@ -84,3 +86,32 @@ def test_a_lost_gpu_has_no_readings_but_still_a_bound(tmp_path):
     assert not any(line.startswith("wattline_agent_gpu_power_watts{") for line in lines)
     assert 'wattline_agent_bound_watts{node="n1"} 714.0' in lines
     assert 'wattline_agent_gpu_outcome{gpu_uuid="G0",node="n1",outcome="error",reason="GpuLost"} 1.0' in lines
+
+
+def test_metrics_say_how_long_writes_took_and_for_how_long_which_reason_held_the_clock(tmp_path):
+    here = rig(tmp_path, 1)
+    here.device.gpus["G0"].reasons = EventReason.SW_POWER_CAP | EventReason.HW_THERMAL
+    here.enforced(but(spec(500.0, gpus=1), replicas=()), 5.0)
+    lines = scraped(here)
+
+    assert lines >= {
+        'wattline_agent_actuation_duration_seconds_bucket{actuator="limit",le="0.01",node="n1"} 0.0',
+        'wattline_agent_actuation_duration_seconds_bucket{actuator="limit",le="0.025",node="n1"} 1.0',
+        'wattline_agent_actuation_duration_seconds_bucket{actuator="limit",le="+Inf",node="n1"} 1.0',
+        'wattline_agent_actuation_duration_seconds_count{actuator="limit",node="n1"} 1.0',
+        'wattline_agent_actuation_duration_seconds_sum{actuator="limit",node="n1"} 0.02',
+        'wattline_agent_ready{node="n1"} 1.0',
+    }
+    held = next(line for line in lines if "clock_event_seconds_total" in line and "sw_power_cap" in line)
+    assert 4.0 <= float(held.split()[1]) <= 5.0
+    assert not any("clock_event_seconds_total" in line and "idle" in line for line in lines)
+
+
+def test_metrics_say_which_pod_has_which_gpu_and_how_many_devices_lead_nowhere(tmp_path):
+    pods = Mapped((PodGpus(namespace="agents", name="coder-0", gpus=("G0",)),), ("a/b has x",))
+
+    assert scraped(rig(tmp_path, 1).run(0.4), pods) >= {
+        'wattline_agent_gpu_pod_info{gpu_uuid="G0",namespace="agents",node="n1",pod="coder-0"} 1.0',
+        'wattline_agent_unmapped_devices{node="n1"} 1.0',
+        'wattline_agent_gpu_info{gpu="0",gpu_uuid="G0",model="NVIDIA H100 80GB HBM3",node="n1"} 1.0',
+    }
