@@ -102,6 +102,9 @@ class PowerDomainStatus(Spec):
     observed_generation: int = 0
     """Generation of the spec this status speaks of."""
 
+    epoch: int = 0
+    """Epoch of the leader that wrote this, in a cluster; counts changes of leadership."""
+
     may_draw_watts: float | None = None
     """Most that this domain may draw now: its nodes at their bounds, overheads and reserved watts."""
 

@@ -10,6 +10,7 @@ import click
 COMMANDS = {
     "crds": "Write the custom resource definitions, or check that they are up to date.",
     "up": "Keep power domains inside their budgets: the reconcile loop on a folder of manifests.",
+    "operator": "Keep power domains of a Kubernetes cluster inside their budgets.",
     "status": "Show domains, nodes and pools of a state folder.",
     "restore": "Put every GPU back to what it was before Wattline.",
     "wait-ready": "Wait until a node's agent says that new work may start; init containers call it.",

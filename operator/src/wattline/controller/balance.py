@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from wattline.api.agentworkflow import AgentWorkflowStatus
 from wattline.api.inferencepool import InferencePoolStatus
 from wattline.api.powerdomain import PowerDomainStatus
 from wattline.api.powernode import PowerNodeSpec
@@ -35,7 +36,10 @@ class Cluster(Protocol):
         """Return every object, whole, or raise `ClusterError`."""
 
     async def report(
-        self, domains: Mapping[str, PowerDomainStatus], pools: Mapping[str, InferencePoolStatus]
+        self,
+        domains: Mapping[str, PowerDomainStatus],
+        pools: Mapping[str, InferencePoolStatus],
+        workflows: Mapping[str, AgentWorkflowStatus],
     ) -> None:
         """Publish what was seen and decided."""
 
@@ -104,7 +108,7 @@ async def balance(
 async def settle(cluster: Cluster, agents: Readings, clock: Clock, at: str, journal: Journal) -> Pass:
     """Do one pass: statuses, then orders, then everything else, then leases."""
     began = clock.now()
-    view = await cluster.snapshot()
+    view = resolve(await cluster.snapshot())
     addresses = {
         node.name: node.status.address for node in view.nodes.values() if node.status and node.status.address
     }
@@ -117,7 +121,7 @@ async def settle(cluster: Cluster, agents: Readings, clock: Clock, at: str, jour
     )
     view = resolve(view)
     decisions = decide(view, at)
-    await cluster.report(decisions.domains, decisions.pools)
+    await cluster.report(decisions.domains, decisions.pools, decisions.workflows)
     for of, what, why in conditions_changed(view, decisions):
         _note(journal, of, what, why)
     for node, spec in decisions.orders.items():

@@ -11,14 +11,13 @@ from aiohttp import web
 
 from wattline.controller.balance import balance
 from wattline.controller.tally import Tally
-from wattline.controller.web import app
+from wattline.controller.web import app, serve
 from wattline.doors import state as folder
 from wattline.doors.agents import Agents
 from wattline.doors.clock import BootClock, utc
 from wattline.doors.files import WATCH_SECONDS, FilesCluster, watch
 from wattline.doors.manifests import load
 from wattline.doors.overview import overview
-from wattline.model.errors import WattlineError
 from wattline.model.journal import Journal
 
 log = logging.getLogger("wattline.up")
@@ -57,7 +56,7 @@ async def _run(
     await runner.setup()
     try:
         if listen is not None:
-            await _serve(runner, listen)
+            await serve(runner, listen)
         async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as tasks:
             cluster = FilesCluster(manifests, state, epoch=epoch)
             loops = [
@@ -88,15 +87,3 @@ async def _run(
                 loop.cancel()
     finally:
         await runner.cleanup()
-
-
-async def _serve(runner: web.AppRunner, listen: tuple[str, int]) -> None:
-    host, port = listen
-    try:
-        await web.TCPSite(runner, host, port).start()
-    except OSError as error:
-        raise WattlineError(
-            f"cannot listen on {host}:{port}: {error.strerror}; choose another --listen"
-        ) from error
-    for address in runner.addresses:
-        log.info("metrics at http://%s:%d/metrics", address[0], address[1])

@@ -41,6 +41,12 @@ def utc() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
+def utc_micros() -> str:
+    """Return the date and time of the calendar to the microsecond, as Kubernetes writes a MicroTime."""
+    seconds, nanos = divmod(time.time_ns(), 1_000_000_000)
+    return time.strftime(f"%Y-%m-%dT%H:%M:%S.{nanos // 1000:06d}Z", time.gmtime(seconds))
+
+
 class LoopClock:
     """The running event loop's time, which tests bend (looptime)."""
 

@@ -151,5 +151,5 @@ def _agent(thing: Json) -> str | None:
 @contextlib.asynccontextmanager
 async def watching(access: Access, clock: Clock) -> AsyncIterator[KubeSource]:
     """Give a source for as long as the block runs."""
-    async with session() as connections:
+    async with session(access, MANAGER) as connections:
         yield KubeSource(Kube(connections, access, manager=MANAGER), clock)

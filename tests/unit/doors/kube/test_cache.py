@@ -22,8 +22,9 @@ def node(name, **labels):
 async def nodes(server, **options):
     """A cache of the server's nodes: of each, its labels."""
     told = []
-    async with session() as http:
-        kube = Kube(http, Access(server.url), manager="test")
+    access = Access(server.url)
+    async with session(access, "test") as http:
+        kube = Kube(http, access, manager="test")
         made = Cache(
             kube,
             NODES,

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from wattline.doors.clock import Clock
 from wattline.doors.kube.client import Kube
-from wattline.doors.kube.errors import Away, Gone, Invalid, refused
+from wattline.doors.kube.errors import Away, Gone, Invalid, NotFound, refused
 from wattline.doors.kube.resources import Json, Resource, key_of
 from wattline.model.errors import ClusterError
 
@@ -43,6 +43,8 @@ class Cache(Generic[T]):
         self.resource = resource
         self.synced = False
         """Whether everything was there once."""
+        self.absent = False
+        """Whether the server does not know the kind."""
         self.problem = ""
         """Why the watch is broken now; empty while it runs."""
         self._kube = kube
@@ -79,7 +81,7 @@ class Cache(Generic[T]):
             except Gone:
                 self._version = ""
             except ClusterError as error:
-                self.problem = str(error)
+                self.problem, self.absent = str(error), isinstance(error, NotFound)
                 if not isinstance(error, Away):
                     self._version = ""
             else:
@@ -120,7 +122,7 @@ class Cache(Generic[T]):
             yield
 
     def _opened(self) -> None:
-        self._broken_since, self.problem = None, ""
+        self._broken_since, self.problem, self.absent = None, "", False
 
     async def _list(self) -> None:
         fresh: dict[str, T] = {}

@@ -151,8 +151,6 @@ class Kube:
             async with self._session.get(
                 self.access.server + path,
                 params={**query, "watch": "true"},
-                headers=self._headers(),
-                ssl=self.access.trust or False,
                 timeout=limit,
             ) as response:
                 self._count("watch", response.status)
@@ -166,6 +164,11 @@ class Kube:
                             yield json.loads(line)
         except (aiohttp.ClientError, TimeoutError, OSError, json.JSONDecodeError) as error:
             raise Away(f"watch {path}: {_cause(error)}") from error
+
+    async def proxied(self, namespace: str, pod: str, port: int, path: str, query: Mapping[str, str]) -> Json:
+        """Return the JSON that a pod answers to a GET, by way of the API server; needs `get` on pods/proxy."""
+        where = f"/api/v1/namespaces/{namespace}/pods/{pod}:{port}/proxy/{path}"
+        return await self._send("proxy", "GET", where, query=query)
 
     async def resource(self, api_version: str, kind: str) -> Resource:
         """Return where a kind stands; `NotFound` if it is not installed."""
@@ -194,15 +197,13 @@ class Kube:
         kind: str = "application/json",
     ) -> Json:
         what = f"{verb} {path}"
-        headers = self._headers() | ({"Content-Type": kind} if body is not None else {})
         try:
             async with self._session.request(
                 method,
                 self.access.server + path,
                 params=query,
                 data=None if body is None else json.dumps(body, separators=(",", ":")),
-                headers=headers,
-                ssl=self.access.trust or False,
+                headers=None if body is None else {"Content-Type": kind},
                 timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS),
             ) as response:
                 self._count(verb, response.status)
@@ -214,15 +215,25 @@ class Kube:
             self._count(verb, 0)
             raise Away(f"{what}: {_cause(error)}") from error
 
-    def _headers(self) -> dict[str, str]:
-        headers = {"Accept": "application/json", "User-Agent": self._manager}
-        token = self.access.token()
-        return headers | ({"Authorization": f"Bearer {token}"} if token else {})
 
+def session(access: Access, agent: str) -> aiohttp.ClientSession:
+    """Return a session that says who we are in every request; it keeps connections, and lets watches be as long
+    as they like.
+    """
 
-def session() -> aiohttp.ClientSession:
-    """Return a session for one API server; it keeps connections, and lets watches be as long as they like."""
-    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30))
+    async def signed(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        token = access.token()
+        if token:
+            request.headers["Authorization"] = f"Bearer {token}"
+        return await handler(request)
+
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ssl=access.trust or True),
+        headers={"Accept": "application/json", "User-Agent": agent},
+        middlewares=(signed,),
+    )
 
 
 async def _refusal(what: str, response: aiohttp.ClientResponse) -> Exception:
