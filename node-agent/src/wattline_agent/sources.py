@@ -32,7 +32,7 @@ async def opened(config: Config, clock: Clock) -> AsyncIterator[Source]:
     from wattline_agent.orders_kube import MANAGER, KubeOrders, published  # noqa: PLC0415 - as above
 
     reached = access.Access(config.api_server) if config.api_server else access.in_cluster()
-    async with client.session() as session:
+    async with client.session(reached, MANAGER) as session:
         kube = client.Kube(session, reached, manager=MANAGER)
         orders = KubeOrders(kube, config.node, config.namespace, clock)
         yield Source(orders, partial(published, kube, config.node))
