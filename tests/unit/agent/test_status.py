@@ -104,7 +104,7 @@ def test_metrics_say_how_long_writes_took_and_for_how_long_which_reason_held_the
     }
     held = next(line for line in lines if "clock_event_seconds_total" in line and "sw_power_cap" in line)
     assert 4.0 <= float(held.split()[1]) <= 5.0
-    assert not any("clock_event_seconds_total" in line and "idle" in line for line in lines)
+    assert 'wattline_agent_gpu_clock_event_seconds_total{gpu_uuid="G0",node="n1",reason="idle"} 0.0' in lines
 
 
 def test_metrics_say_which_pod_has_which_gpu_and_how_many_devices_lead_nowhere(tmp_path):

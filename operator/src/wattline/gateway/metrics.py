@@ -83,6 +83,15 @@ class GatewayMetrics(Collector):
         yield from made.values()
         yield usable
         yield active
+        withheld = GaugeMetricFamily(
+            "wattline_replica_withheld",
+            "Replicas that get no work though they are there, and why.",
+            labels=[*labels, "reason"],
+        )
+        for pool in self._gateway.pools.values():
+            for name, reason in pool.withheld.items():
+                withheld.add_metric([pool.name, name, reason.partition(":")[0]], 1)
+        yield withheld
 
     def _pools(self) -> Iterator[Metric]:
         held = GaugeMetricFamily(
