@@ -139,14 +139,16 @@ def _present(node: Json) -> Json:
 
 def _finished(node: Json) -> Json:
     """Make lists of named things maps by their keys, so that several writers can own an item each, and leave
-    the defaults of a part to its fields.
+    the defaults of a part to its fields; but a part with rules repeats them, for the API server judges a default
+    before its fields have theirs.
     """
     required = node.get("items", {}).get("required", ())
     keys = next((keys for keys in LIST_KEYS if all(key in required for key in keys)), None)
     if keys is not None and "x-kubernetes-list-type" not in node:
         return node | {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
     if node.get("type") == "object" and "default" in node:
-        return node | {"default": {}}
+        ruled = node["default"] if "x-kubernetes-validations" in node else {}
+        return node | {"default": {key: value for key, value in ruled.items() if value is not None}}
     return node
 
 

@@ -97,7 +97,7 @@ class PowerNodeSpec(Spec):
     gpus: tuple[GpuOrder, ...] = ()
     """Bounds of each opted-in GPU."""
 
-    replicas: tuple[ReplicaOrder, ...] = ()
+    replicas: tuple[ReplicaOrder, ...] = Field(default=(), max_length=256)
     """Engines on this node."""
 
 
