@@ -33,7 +33,7 @@ class Objects:
         bare = {name: dataclasses.replace(node, readings=None) for name, node in view.nodes.items()}
         return dataclasses.replace(view, nodes=bare)
 
-    async def report(self, domains, pools):
+    async def report(self, domains, pools, workflows):
         self._note("report")
         self.loop.statuses = dict(domains)
 

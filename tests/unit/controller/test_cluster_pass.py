@@ -108,6 +108,8 @@ def test_a_node_is_tainted_until_its_limits_are_read_back_and_not_while_budgets_
             node.follow(cluster.store)
         cluster.settle()
         assert all(machine.uncapped for machine in cluster.machines.values())
+    cluster.settle()
+    assert all(machine.uncapped for machine in cluster.machines.values()), "ordered is not read back"
     for node in cluster.nodes.values():
         node.follow(cluster.store)
     cluster.settle()
@@ -195,6 +197,24 @@ def test_a_domain_without_a_sound_place_in_the_tree_keeps_its_nodes_as_they_are(
     assert cluster.statuses["hall"].nodes == 3, "what hung on it still draws through it"
 
 
+def test_what_stands_is_paid_for_before_others_are_raised():
+    cluster = settled(
+        row("hall", watts=2400, labels={"hall": "1"}),
+        row("row-a", watts=2400, parent="hall"),
+        row("row-b", watts=2400, parent="hall"),
+        row_a=("n1",),
+        row_b=("n2",),
+    )
+    stays = cluster.nodes["n1"].bound_watts
+    cluster.change("row-a", parent="hal")
+    cluster.nodes["n1"].demand, cluster.nodes["n2"].demand = 410, 1400
+    cluster.rounds(6)
+
+    assert cluster.store["n1"][0].budget_watts == pytest.approx(stays, abs=5)
+    assert cluster.nodes["n2"].bound_watts <= 2400 - stays
+    assert cluster.enforced("hall").status is ConditionStatus.TRUE
+
+
 def test_an_object_nobody_can_read_is_refused_and_the_others_go_on():
     from wattline.model.cluster import Broken
 
@@ -248,12 +268,28 @@ def test_pods_of_one_pass_do_not_count_on_the_same_watts():
     )
     cluster.settle()
     cluster.run()
-    for _ in range(3):
+    while not cluster.said or "Placed" not in [each.reason for each in cluster.said]:
         for node in cluster.nodes.values():
             node.follow(cluster.store)
         cluster.settle()
 
-    assert sum(1 for each in cluster.pods.values() if not each.gates) == 1, "nothing was bound meanwhile"
+    assert sum(1 for each in cluster.pods.values() if not each.gates) == 1
+
+
+def test_a_pod_that_was_let_through_counts_until_it_is_bound():
+    cluster = Cluster(
+        row("row-a", watts=4 * bound(200) + bound(500) - bound(200) + 1),
+        pools=[pool(replicas=4, power=want(500))],
+        row_a=("n1", "n2"),
+    )
+    cluster.settle()
+    cluster.run()
+    for _ in range(6):
+        for node in cluster.nodes.values():
+            node.follow(cluster.store)
+        cluster.settle()
+
+    assert sum(1 for each in cluster.pods.values() if not each.gates) == 1
 
 
 def test_the_affinity_of_a_pod_says_where_it_may_go_by_host_name():

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Collection, Iterable
 
-from wattline.api.powernode import GpuStatus, Outcome
+from wattline.api.powernode import GpuStatus, NodeState, Outcome
 from wattline.model.bounds import bound_watts
 from wattline.model.cluster import NodeView
 
@@ -56,7 +56,8 @@ def blocked(node: NodeView) -> tuple[str, ...]:
 def capped(node: NodeView, uuids: Collection[str] | None = None) -> bool:
     """Whether GPUs of a node, all of them unless named, are read back under limits that fit its enforcing order.
 
-    An order that is on its way changes nothing: the limits of the one before fit what was sent then.
+    An order that is on its way to an agent that enforces changes nothing: the limits of the one before fit what
+    was sent then.
     """
     if node.spec is None or not node.spec.enforce or node.status is None or rebooted(node):
         return False
@@ -69,7 +70,9 @@ def capped(node: NodeView, uuids: Collection[str] | None = None) -> bool:
         for gpu in mine
     ):
         return False
-    return acknowledged(node) or read_back_watts(node) <= sent_watts(node) + 0.5
+    holds = node.status.state in {NodeState.ENFORCING, NodeState.FAILSAFE}
+    fits = sent_watts(node) if holds else node.spec.budget_watts
+    return acknowledged(node) or read_back_watts(node) <= fits + 0.5
 
 
 def maxima_watts(node: NodeView) -> float:
