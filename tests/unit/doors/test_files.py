@@ -52,7 +52,7 @@ async def settle(files):
     """See, and report something about everything that was seen."""
     view = await files.snapshot()
     decisions = decide(view, "2026-01-01T00:00:00Z")
-    await files.report(decisions.domains, decisions.pools)
+    await files.report(decisions.domains, decisions.pools, decisions.workflows)
     return view
 
 

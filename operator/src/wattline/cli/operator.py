@@ -32,6 +32,12 @@ from wattline.model.errors import WattlineError
 @click.option(
     "--image", envvar="WATTLINE_IMAGE", default="", help="Image of our containers in pods of templates."
 )
+@click.option(
+    "--gateway",
+    envvar="WATTLINE_GATEWAY_URL",
+    default="",
+    help="Where the runners of workflows reach the gateway; its Service in our namespace when unset.",
+)
 @click.option("--listen", default=None, help="HOST:PORT for /metrics, /healthz, /readyz and /v1/decisions.")
 def operator(
     kubeconfig: Path | None,
@@ -39,6 +45,7 @@ def operator(
     namespace: str | None,
     identity: str,
     image: str,
+    gateway: str,
     listen: str | None,
 ) -> None:
     """Keep the power domains of a cluster inside their budgets until stopped.
@@ -54,6 +61,7 @@ def operator(
             identity=f"{identity}_{uuid.uuid4().hex[:8]}",
             listen=None if listen is None else address(listen),
             image=image,
+            gateway=gateway,
         )
         asyncio.run(run(reached, wiring))
     except WattlineError as error:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from wattline.api.agentworkflow import AgentWorkflowStatus
 from wattline.api.base import Condition, ConditionStatus
 from wattline.api.inferencepool import InferencePoolStatus
 from wattline.api.powerdomain import PowerDomainStatus
@@ -11,7 +12,9 @@ from wattline.model.references import Problem
 
 
 def stamped(
-    conditions: Sequence[Condition], before: PowerDomainStatus | InferencePoolStatus | None, at: str
+    conditions: Sequence[Condition],
+    before: PowerDomainStatus | InferencePoolStatus | AgentWorkflowStatus | None,
+    at: str,
 ) -> tuple[Condition, ...]:
     """Return the conditions with the time their status last changed, kept from ``before`` where it did not."""
     old = {} if before is None else {condition.type: condition for condition in before.conditions}

@@ -9,6 +9,7 @@ go down to their targets at once, and up only into room that is read back as fre
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from wattline.api.agentworkflow import AgentWorkflowStatus
 from wattline.api.inferencepool import InferencePoolStatus
 from wattline.api.powerdomain import PowerDomainStatus
 from wattline.api.powernode import LeaseRef, PowerNodeSpec
@@ -21,9 +22,10 @@ from wattline.controller.held import held as held_nodes
 from wattline.controller.marks import forgotten, marks, may_enforce
 from wattline.controller.placement import placed
 from wattline.controller.pools import pool_statuses
-from wattline.controller.said import said
+from wattline.controller.said import said, workflows_said
 from wattline.controller.tree import Tree
 from wattline.controller.verdict import Verdict, disputed, judge
+from wattline.controller.workflows import workflow_actions, workflow_statuses
 from wattline.model.actions import Action
 from wattline.model.cluster import ClusterView, NodeView
 from wattline.policy.share import Grant
@@ -36,6 +38,8 @@ class Decisions:
     orders: Mapping[str, PowerNodeSpec] = field(default_factory=dict)
     domains: Mapping[str, PowerDomainStatus] = field(default_factory=dict)
     pools: Mapping[str, InferencePoolStatus] = field(default_factory=dict)
+    workflows: Mapping[str, AgentWorkflowStatus] = field(default_factory=dict)
+    """Without the part that a run's runner writes."""
     leases: tuple[str, ...] = ()
     grants: Mapping[str, Grant] = field(default_factory=dict)
     """What each node is to get once everything is read back, and why."""
@@ -91,10 +95,12 @@ def decide(view: ClusterView, at: str) -> Decisions:
     places = placed(view, held)
     domains = domain_statuses(view, held, verdicts, waiting, at)
     pools = pool_statuses(view, held, places, at)
+    workflows = workflow_statuses(view, pools, at)
     return Decisions(
         orders=sent,
         domains=domains,
         pools=pools,
+        workflows=workflows,
         leases=tuple(sorted({held.tree.root(node) for node in held.tree.hangs_on})),
         grants=grants | would,
         may_draw_watts={
@@ -104,7 +110,9 @@ def decide(view: ClusterView, at: str) -> Decisions:
             *marks(view, held, sent),
             *children(view),
             *places.actions,
+            *workflow_actions(view),
             *said(view, domains, pools, sent, places),
+            *workflows_said(view, workflows),
         )
         if view.clustered
         else (),

@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from wattline.api.agentworkflow import AgentWorkflow
 from wattline.api.inferencepool import InferencePool
 from wattline.api.powerdomain import PowerDomain
 from wattline.controller.balance import PERIOD_SECONDS, Pass, balance
@@ -27,7 +28,7 @@ from wattline.doors.kube.cluster import KubeCluster
 from wattline.doors.kube.errors import Conflict, Superseded
 from wattline.doors.kube.events import Events
 from wattline.doors.kube.lease import DomainLeases, Election, Fence
-from wattline.doors.kube.resources import INFERENCE_POOLS, POWER_DOMAINS
+from wattline.doors.kube.resources import AGENT_WORKFLOWS, INFERENCE_POOLS, POWER_DOMAINS
 from wattline.doors.kube.watched import Watched
 from wattline.model.errors import ClusterError
 from wattline.model.journal import Journal
@@ -49,7 +50,9 @@ class Wiring:
     """Who it is among the operators; different for each start."""
     listen: tuple[str, int] | None = None
     image: str = ""
-    """Image of our containers in pods of templates."""
+    """Image of our containers in pods of templates, and of the runners of workflows."""
+    gateway: str = ""
+    """Where those runners reach the gateway; the Service of the chart when empty."""
 
 
 class Operator:
@@ -132,7 +135,7 @@ class Operator:
         said = ""
         while self._starting:
             try:
-                for kind in (POWER_DOMAINS, INFERENCE_POOLS):
+                for kind in (POWER_DOMAINS, INFERENCE_POOLS, AGENT_WORKFLOWS):
                     await kube.all(kind)
             except ClusterError as error:
                 self._starting = str(error)
@@ -142,7 +145,10 @@ class Operator:
                 await self._clock.sleep_until(self._clock.now() + LOOK_SECONDS)
             else:
                 self._starting = ""
-        await watch(self._access, {kind.plural: self._nudge.set for kind in (PowerDomain, InferencePool)})
+        await watch(
+            self._access,
+            {kind.plural: self._nudge.set for kind in (PowerDomain, InferencePool, AgentWorkflow)},
+        )
 
     async def _act(self, kube: Kube, watched: Watched, fence: Fence, agents: Agents) -> None:
         """Lead one epoch: take over, then balance until superseded."""
@@ -166,6 +172,7 @@ class Operator:
             self._clock,
             lease_seconds=LEASE_SECONDS,
             image=wiring.image,
+            gateway=wiring.gateway or f"http://wattline-gateway.{wiring.namespace}:8080",
         )
         await self._take_over(cluster)
         await balance(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from wattline.api.agentworkflow import AgentWorkflowStatus
 from wattline.api.base import Condition, ConditionStatus
 from wattline.api.inferencepool import EndpointStatus, InferencePoolStatus
 from wattline.api.powerdomain import PowerDomainStatus
@@ -9,7 +10,11 @@ from wattline.api.powernode import PowerNodeSpec
 from wattline.controller.placement import Placed
 from wattline.model.actions import Say
 from wattline.model.cluster import ClusterView
+from wattline.model.fleet import full_name
 from wattline.policy.place import Why
+
+EXPECTED = ("Observing", "NoReplicas", "Starting", "Started", "RunningStep")
+"""Reasons of conditions that are false for a while, as they should be."""
 
 
 def said(
@@ -31,12 +36,20 @@ def said(
     yield from _orders(view, orders)
 
 
+def workflows_said(view: ClusterView, workflows: Mapping[str, AgentWorkflowStatus]) -> Iterator[Say]:
+    """Yield an Event per condition of a workflow that changed."""
+    before = {full_name(each): each.status for each in view.fleet.workflows}
+    for full, now in workflows.items():
+        namespace, _, name = full.rpartition("/")
+        yield from _changes("AgentWorkflow", namespace or None, name, now, before.get(full))
+
+
 def _changes(
     kind: str,
     namespace: str | None,
     name: str,
-    now: PowerDomainStatus | InferencePoolStatus,
-    before: PowerDomainStatus | InferencePoolStatus | None,
+    now: PowerDomainStatus | InferencePoolStatus | AgentWorkflowStatus,
+    before: PowerDomainStatus | InferencePoolStatus | AgentWorkflowStatus | None,
 ) -> Iterator[Say]:
     old = {} if before is None else {each.type: each for each in before.conditions}
     for each in now.conditions:
@@ -44,7 +57,7 @@ def _changes(
             # "Accepted" and "Observing" from the start are what everybody expects; nobody has to be told
             if each.type not in old and (each.status is ConditionStatus.TRUE or each.reason == "Observing"):
                 continue
-            bad = each.status is ConditionStatus.FALSE and each.reason not in {"Observing", "NoReplicas"}
+            bad = each.status is ConditionStatus.FALSE and each.reason not in EXPECTED
             yield Say(
                 kind, namespace, name, each.reason, f"{each.type} is {each.status}: {each.message}", bad
             )

@@ -6,6 +6,7 @@ from wattline.api.powernode import PowerNodeSpec
 from wattline.controller.decide import Decisions
 from wattline.model.actions import Action, Apply, Delete, Forget, Label, Place, Say, Scale, Taint
 from wattline.model.cluster import ClusterView
+from wattline.model.fleet import full_name
 from wattline.model.journal import about
 from wattline.policy.share import Grant
 
@@ -15,9 +16,11 @@ Told = tuple[str, str, str]
 
 def conditions_changed(view: ClusterView, decisions: Decisions) -> Iterator[Told]:
     """Yield every condition whose status or reason is not what it was."""
+    workflows = {full_name(each): each.status for each in view.fleet.workflows if each.status is not None}
     for kind, was, now in (
         ("PowerDomain", view.domains, decisions.domains),
         ("InferencePool", view.pools, decisions.pools),
+        ("AgentWorkflow", workflows, decisions.workflows),
     ):
         for name, status in now.items():
             before = {c.type: (c.status, c.reason) for c in was[name].conditions} if name in was else {}

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from wattline.api.agentworkflow import AgentWorkflow, AgentWorkflowStatus
 from wattline.api.base import Metadata
 from wattline.api.inferencepool import InferencePool, InferencePoolStatus
 from wattline.api.powerdomain import PowerDomain, PowerDomainStatus
@@ -31,7 +32,7 @@ WATCH_SECONDS = 0.2
 Print = tuple[Path, int, int, int]
 """A file with its time of change, size and number: another one when the file is."""
 
-Declared = TypeVar("Declared", PowerDomain, InferencePool)
+Declared = TypeVar("Declared", PowerDomain, InferencePool, AgentWorkflow)
 
 
 def _new_uid() -> str:
@@ -60,9 +61,13 @@ class FilesCluster:
         pools = {
             full_name(p): folder.read(status_path(self._state, p), InferencePool) for p in declared.pools
         }
+        workflows = {
+            full_name(w): folder.read(status_path(self._state, w), AgentWorkflow) for w in declared.workflows
+        }
         self._fleet = Fleet(
             tuple(_counted(domain, domains[domain.metadata.name]) for domain in declared.domains),
             tuple(_counted(pool, pools[full_name(pool)]) for pool in declared.pools),
+            tuple(_told(workflow, workflows[full_name(workflow)]) for workflow in declared.workflows),
         )
         return ClusterView(
             fleet=self._fleet,
@@ -73,7 +78,10 @@ class FilesCluster:
         )
 
     async def report(
-        self, domains: Mapping[str, PowerDomainStatus], pools: Mapping[str, InferencePoolStatus]
+        self,
+        domains: Mapping[str, PowerDomainStatus],
+        pools: Mapping[str, InferencePoolStatus],
+        workflows: Mapping[str, AgentWorkflowStatus],
     ) -> None:
         """Write the statuses of the declared objects, and take away those of objects that are gone."""
         written: set[Path] = set()
@@ -88,7 +96,11 @@ class FilesCluster:
             folder.write(
                 status_path(self._state, pool), pool.model_copy(update={"status": pools[full_name(pool)]})
             )
-        for plural in (PowerDomain.plural, InferencePool.plural):
+        for workflow in self._fleet.workflows:
+            written.add(status_path(self._state, workflow))
+            now = workflow.model_copy(update={"status": workflows[full_name(workflow)]})
+            folder.write(status_path(self._state, workflow), now)
+        for plural in (PowerDomain.plural, InferencePool.plural, AgentWorkflow.plural):
             for path in (self._state / plural).rglob("*.status.yaml"):
                 if path not in written:
                     path.unlink(missing_ok=True)
@@ -137,7 +149,7 @@ class FilesCluster:
         return NodeView(name, files.order.spec, files.order.metadata.generation, files.answer)
 
 
-def status_path(state: Path, thing: PowerDomain | InferencePool) -> Path:
+def status_path(state: Path, thing: PowerDomain | InferencePool | AgentWorkflow) -> Path:
     """Return where the status of a declared object stands."""
     place = state / thing.plural
     if thing.metadata.namespace is not None:
@@ -187,3 +199,8 @@ def _counted(thing: Declared, was: Declared | None) -> Declared:
     """Return the object with its generation: one more than last time if its spec changed."""
     generation = 1 if was is None else was.metadata.generation + (was.spec != thing.spec)
     return thing.model_copy(update={"metadata": thing.metadata.model_copy(update={"generation": generation})})
+
+
+def _told(workflow: AgentWorkflow, was: AgentWorkflow | None) -> AgentWorkflow:
+    """Return the workflow with its generation and what was last said of it."""
+    return _counted(workflow, was).model_copy(update={"status": None if was is None else was.status})

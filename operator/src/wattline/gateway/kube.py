@@ -70,7 +70,7 @@ class KubeSource:
                 await self._changed.wait()
                 await self._clock.sleep_until(self._clock.now() + SETTLE_SECONDS)
                 self._changed.clear()
-                if self._pools.synced:
+                if self._pools.synced and (self._workflows.synced or self._workflows.absent):
                     take(self._served())
 
     def agents(self) -> Mapping[str, str]:

@@ -142,6 +142,22 @@ class WorkloadSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class JobSeen:
+    """The Job of a workflow's run."""
+
+    namespace: str
+    name: str
+    run: str
+    """Id of the run."""
+    owner: str
+    """uid of the workflow."""
+    failed: bool = False
+    """It is given up: no pod of it will run any more."""
+    message: str = ""
+    """Why, where it is given up."""
+
+
+@dataclass(frozen=True, slots=True)
 class Broken:
     """An object of a user that is there but cannot be read as its kind."""
 
@@ -199,8 +215,14 @@ class ClusterView:
     clustered: bool = False
     """Whether this is a Kubernetes cluster, where labels opt nodes in, and not a box."""
 
+    jobs: Mapping[str, JobSeen] = field(default_factory=dict)
+    """Jobs of the runs of workflows, by namespace/name; none on a box."""
+
     image: str = ""
     """Image of our own containers in pods of templates; without it they have none."""
+
+    gateway: str = ""
+    """Where pods reach the gateway, e.g. http://wattline-gateway.wattline-system:8080."""
 
     declared: Fleet | None = None
     """The fleet as the users wrote it, once `controller.replicas.resolve` has put nodes and replicas into

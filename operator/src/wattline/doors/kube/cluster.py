@@ -8,18 +8,21 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
+from wattline.api.agentworkflow import AgentWorkflow, AgentWorkflowStatus
 from wattline.api.inferencepool import InferencePool, InferencePoolStatus
 from wattline.api.powerdomain import PowerDomain, PowerDomainStatus
 from wattline.api.powernode import PowerNode, PowerNodeSpec
 from wattline.doors.clock import Clock
 from wattline.doors.kube.acts import Acts
 from wattline.doors.kube.client import Kube
-from wattline.doors.kube.errors import NotFound, Superseded
+from wattline.doors.kube.errors import Conflict, NotFound, Superseded
 from wattline.doors.kube.events import Events
 from wattline.doors.kube.lease import DomainLeases, Fence
-from wattline.doors.kube.reads import Stored, status, stored
+from wattline.doors.kube.reads import Stored, job, status, stored
 from wattline.doors.kube.resources import (
+    AGENT_WORKFLOWS,
     INFERENCE_POOLS,
+    JOBS,
     KNOWN,
     NODES,
     PODS,
@@ -32,12 +35,13 @@ from wattline.doors.kube.resources import (
 from wattline.doors.kube.statuses import Statuses
 from wattline.doors.kube.watched import OrderStored, Watched
 from wattline.model.actions import Action
-from wattline.model.cluster import Broken, ClusterView, NodeView
+from wattline.model.cluster import Broken, ClusterView, JobSeen, NodeView
 from wattline.model.fleet import Fleet
+from wattline.model.runnames import RUN, STEP
 
 log = logging.getLogger("wattline.kube")
 
-Declared = TypeVar("Declared", PowerDomain, InferencePool)
+Declared = TypeVar("Declared", PowerDomain, InferencePool, AgentWorkflow)
 
 DEPLOYMENTS = KNOWN["apps/v1", "Deployment"]
 GATEWAY_POOLS = KNOWN["inference.networking.k8s.io/v1", "InferencePool"]
@@ -57,6 +61,7 @@ class KubeCluster:
         *,
         lease_seconds: float,
         image: str = "",
+        gateway: str = "",
     ) -> None:
         self._kube = kube
         self._watched = watched
@@ -64,6 +69,7 @@ class KubeCluster:
         self._leases = leases
         self._lease_seconds = lease_seconds
         self._image = image
+        self._gateway = gateway
         self._statuses = Statuses(kube, clock, fence.check)
         self._acts = Acts(kube, clock, events, fence.check, self._regarding, self._there)
         self._parsed: dict[str, tuple[str, Any]] = {}
@@ -84,12 +90,14 @@ class KubeCluster:
         self._declared, seen = {}, set[str]()
         domains, broken_domains = await self._list(PowerDomain, POWER_DOMAINS, seen)
         pools, broken_pools = await self._list(InferencePool, INFERENCE_POOLS, seen)
+        workflows, broken_workflows = await self._list(AgentWorkflow, AGENT_WORKFLOWS, seen)
+        jobs = await self._jobs() if workflows else {}
         self._parsed = {uid: made for uid, made in self._parsed.items() if uid in seen}
         self._statuses.keep(seen)
         workloads = await self._watched.workloads(_kinds(pools.values()))
         self._orders = self._watched.orders()
         self._view = ClusterView(
-            fleet=Fleet(tuple(domains.values()), tuple(pools.values())),
+            fleet=Fleet(tuple(domains.values()), tuple(pools.values()), tuple(workflows.values())),
             epoch=self._fence.epoch,
             nodes={name: _node(name, order) for name, order in sorted(self._orders.items())},
             domains={name: each.status for name, each in domains.items() if each.status is not None},
@@ -97,14 +105,19 @@ class KubeCluster:
             pods=dict(self._watched.pods),
             machines=dict(self._watched.machines),
             workloads=workloads,
-            broken=(*broken_domains, *broken_pools),
+            jobs=jobs,
+            broken=(*broken_domains, *broken_pools, *broken_workflows),
             clustered=True,
             image=self._image,
+            gateway=self._gateway,
         )
         return self._view
 
     async def report(
-        self, domains: Mapping[str, PowerDomainStatus], pools: Mapping[str, InferencePoolStatus]
+        self,
+        domains: Mapping[str, PowerDomainStatus],
+        pools: Mapping[str, InferencePoolStatus],
+        workflows: Mapping[str, AgentWorkflowStatus],
     ) -> None:
         """Apply the statuses that say something new; those of objects that are gone by now are left out."""
         epoch = self._fence.epoch
@@ -112,6 +125,8 @@ class KubeCluster:
             await self._report(PowerDomain, POWER_DOMAINS, name, domain.model_copy(update={"epoch": epoch}))
         for name, pool in pools.items():
             await self._report(InferencePool, INFERENCE_POOLS, name, pool)
+        for name, workflow in workflows.items():
+            await self._report_workflow(name, workflow)
 
     async def order(self, node: str, spec: PowerNodeSpec) -> bool:
         """Write a node's order if it differs from the last, over the very version that was decided on; one that
@@ -220,6 +235,24 @@ class KubeCluster:
         except NotFound:
             return
 
+    async def _report_workflow(self, name: str, now: AgentWorkflowStatus) -> None:
+        """Apply our part of a workflow's status; its runner writes the other at any time, so no version is asked for."""
+        raw = self._declared.get((AgentWorkflow.__name__, name))
+        if raw is None:
+            return
+        meta = {key: value for key, value in raw["metadata"].items() if key != "resourceVersion"}
+        was = status(AgentWorkflow, raw)
+        before = None if was is None else was.model_copy(update={"run": None})
+        try:
+            await self._statuses.write(AGENT_WORKFLOWS, {**raw, "metadata": meta}, before, now)
+        except (NotFound, Conflict):  # it is gone, or another one of its name has come
+            return
+
+    async def _jobs(self) -> dict[str, JobSeen]:
+        """Return the Jobs of workflows' runs; those of their steps are the runners' affair."""
+        items, _ = await self._kube.all(JOBS, labels=f"{RUN},!{STEP}")
+        return {key_of(raw): job(raw) for raw in items}
+
     def _regarding(self, kind: str, namespace: str | None, name: str) -> Json:
         """Return how an Event names an object."""
         full = name if namespace is None else f"{namespace}/{name}"
@@ -248,6 +281,8 @@ class KubeCluster:
 
     def _there(self, kind: str, namespace: str, name: str) -> bool:
         """Whether something we made is there, as far as we watch its kind."""
+        if kind == JOBS.kind:
+            return f"{namespace}/{name}" in self._view.jobs
         return kind != DEPLOYMENTS.kind or (kind, namespace, name) in self._view.workloads
 
 

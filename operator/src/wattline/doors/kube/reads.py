@@ -7,16 +7,18 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from wattline.api.agentworkflow import AgentWorkflow
 from wattline.api.inferencepool import InferencePool
 from wattline.api.powerdomain import PowerDomain
 from wattline.api.powernode import PowerNode
 from wattline.doors.kube.resources import Json, key_of
 from wattline.model.affinity import NodeTaint, terms, tolerations
-from wattline.model.cluster import Broken, MachineSeen, Owner, PodSeen, WorkloadSeen
+from wattline.model.cluster import Broken, JobSeen, MachineSeen, Owner, PodSeen, WorkloadSeen
 from wattline.model.names import GPU
+from wattline.model.runnames import RUN
 from wattline.model.selector import equal
 
-Kind = TypeVar("Kind", PowerDomain, InferencePool, PowerNode)
+Kind = TypeVar("Kind", PowerDomain, InferencePool, AgentWorkflow, PowerNode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,21 @@ def workload(raw: Json, api_version: str, kind: str) -> WorkloadSeen:
         selector=raw.get("status", {}).get("hpaPodSelector") or selector(spec.get("selector") or {}),
         port=next((int(each["number"]) for each in ports), None),
         owner=owner(meta),
+    )
+
+
+def job(raw: Json) -> JobSeen:
+    """Return the Job of a workflow's run."""
+    meta, by = raw["metadata"], owner(raw["metadata"])
+    conditions = raw.get("status", {}).get("conditions", ())
+    failed = next((c for c in conditions if c["type"] == "Failed" and c["status"] == "True"), None)
+    return JobSeen(
+        namespace=meta["namespace"],
+        name=meta["name"],
+        run=meta["labels"][RUN],
+        owner="" if by is None else by.uid,
+        failed=failed is not None,
+        message="" if failed is None else str(failed.get("message") or failed.get("reason") or ""),
     )
 
 

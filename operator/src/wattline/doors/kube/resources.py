@@ -33,6 +33,8 @@ POWER_NODES = Resource(f"{GROUP}/{VERSION}", "PowerNode", "powernodes", namespac
 POWER_DOMAINS = Resource(f"{GROUP}/{VERSION}", "PowerDomain", "powerdomains", namespaced=False)
 INFERENCE_POOLS = Resource(f"{GROUP}/{VERSION}", "InferencePool", "inferencepools")
 AGENT_WORKFLOWS = Resource(f"{GROUP}/{VERSION}", "AgentWorkflow", "agentworkflows")
+CONFIG_MAPS = Resource("v1", "ConfigMap", "configmaps")
+JOBS = Resource("batch/v1", "Job", "jobs")
 
 KNOWN = {
     (each.api_version, each.kind): each
@@ -45,11 +47,13 @@ KNOWN = {
         POWER_DOMAINS,
         INFERENCE_POOLS,
         AGENT_WORKFLOWS,
-        Resource("v1", "ConfigMap", "configmaps"),
+        CONFIG_MAPS,
+        JOBS,
         Resource("v1", "Service", "services"),
         Resource("apps/v1", "Deployment", "deployments"),
         Resource("apps/v1", "StatefulSet", "statefulsets"),
-        Resource("batch/v1", "Job", "jobs"),
+        Resource("v1", "ServiceAccount", "serviceaccounts"),
+        Resource("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings"),
         Resource("leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet", "leaderworkersets"),
         Resource("inference.networking.k8s.io/v1", "InferencePool", "inferencepools"),
     )

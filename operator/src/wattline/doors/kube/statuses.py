@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from wattline.api.agentworkflow import AgentWorkflowStatus
 from wattline.api.inferencepool import InferencePoolStatus
 from wattline.api.powerdomain import PowerDomainStatus
 from wattline.doors.clock import Clock
@@ -17,7 +18,7 @@ moved by as much; ours, so that noise writes nothing."""
 MEASURED = ("draw_watts",)
 """Fields of a status that never stand still."""
 
-Status = PowerDomainStatus | InferencePoolStatus
+Status = PowerDomainStatus | InferencePoolStatus | AgentWorkflowStatus
 
 
 class Statuses:
