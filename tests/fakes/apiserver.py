@@ -43,6 +43,8 @@ PATH = re.compile(
     r"^(api/v1|apis/[^/]+/[^/]+)(?:/namespaces/([^/]+)(?=/))?/([^/]+)(?:/([^/]+))?(?:/([^/]+))?$"
 )
 
+PROXY = re.compile(r"^api/v1/namespaces/[^/]+/pods/([^/]+)/proxy/(.+)$")
+
 
 @dataclass
 class Request:
@@ -82,6 +84,8 @@ class FakeApiServer:
         self.token: str | None = None
         """If set, requests need it as a bearer token."""
         self.port = 0
+        self.answers: dict[tuple[str, str], Any] = {}
+        """What pods answer through the proxy, by pod (NAME:PORT) and path."""
         self._faults: list[_Fault] = []
         self._runner: web.AppRunner | None = None
         self._drop = asyncio.Event()
@@ -225,6 +229,11 @@ class FakeApiServer:
         if (known := self._discovery(path)) is not None:
             seen.code = 200
             return _json(known)
+        if (proxied := PROXY.match(path)) is not None:
+            if (proxied[1], proxied[2]) not in self.answers:
+                raise Refused(503, "ServiceUnavailable", f"no endpoints available for {proxied[1]}")
+            seen.code = 200
+            return _json(self.answers[proxied[1], proxied[2]])
         match = PATH.match(path)
         if match is None:
             raise Refused(404, "NotFound", "the server could not find the requested resource")

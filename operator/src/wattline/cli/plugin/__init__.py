@@ -1,0 +1,1 @@
+"""``kubectl wattline``: a cluster seen and steered from outside."""

@@ -1,0 +1,42 @@
+"""``kubectl wattline restore``: put every GPU of the cluster back to what it was before Wattline."""
+
+import getpass
+
+import click
+
+from wattline.cli.plugin.cluster import MANAGER, Cluster, with_cluster
+from wattline.cli.restore import Seconds
+from wattline.controller.restore import restore as put_back
+from wattline.controller.restore_cluster import ClusterOrders
+from wattline.doors.clock import BootClock, utc, utc_micros
+from wattline.doors.kube.client import Kube
+
+
+@click.command()
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    required=True,
+    help="Every node; there is no other choice, so say it.",
+)
+@click.option(
+    "--timeout", default=120.0, show_default=True, type=Seconds(), help="How long to wait, e.g. 120s."
+)
+@with_cluster
+def restore(cluster: Cluster, everything: bool, timeout: float) -> None:  # noqa: ARG001 - it is said, not chosen
+    """Put every GPU back to its limits and clocks before Wattline, and name the nodes that did not answer.
+
+    Takes the operator's lease, so that no node is taken back meanwhile; nothing holds any budget from then on. The
+    operator leads again when it is restarted, or after an hour.
+    """
+    holder = f"{MANAGER}-{getpass.getuser()}"
+
+    async def release(kube: Kube) -> tuple[str, ...]:
+        clock = BootClock()
+        orders = ClusterOrders(kube, clock, cluster.ours, holder, utc(), utc_micros())
+        return await put_back(orders, clock, timeout_seconds=timeout, say=click.echo)
+
+    left = cluster.run(release)
+    if left:
+        raise click.ClickException(f"did not answer within {timeout:g} s: {', '.join(left)}")

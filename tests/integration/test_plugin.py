@@ -1,0 +1,366 @@
+"""``kubectl wattline`` against an API server: what a user types and sees."""
+
+import asyncio
+import json
+import threading
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from tests.fakes.apiserver import FakeApiServer
+
+from wattline.cli.plugin.main import COMMANDS, main
+
+GATE = "wattline.dev/placement"
+
+
+class Kubectl:
+    """An API server that runs beside the test, and the plugin called with a kubeconfig for it."""
+
+    def __init__(self, server, folder):
+        self.server = server
+        self.config = folder / "kubeconfig"
+        self.config.write_text(
+            yaml.safe_dump(
+                {
+                    "apiVersion": "v1",
+                    "kind": "Config",
+                    "current-context": "here",
+                    "clusters": [{"name": "c", "cluster": {"server": server.url}}],
+                    "users": [{"name": "u", "user": {"token": "secret"}}],
+                    "contexts": [
+                        {"name": "here", "context": {"cluster": "c", "user": "u", "namespace": "agents"}}
+                    ],
+                }
+            )
+        )
+
+    def __call__(self, *args, code=0):
+        done = CliRunner(env={"COLUMNS": "200", "TZ": "UTC"}).invoke(
+            main, [*args, "--kubeconfig", str(self.config)]
+        )
+        assert done.exit_code == code, done.output
+        return done.output
+
+
+@pytest.fixture
+def server():
+    """A fake API server in a thread of its own: the plugin's commands run their own event loops."""
+    loop, server = asyncio.new_event_loop(), FakeApiServer()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    asyncio.run_coroutine_threadsafe(server.start(), loop).result(5)
+    yield server
+    asyncio.run_coroutine_threadsafe(server.stop(), loop).result(5)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(5)
+    loop.close()
+
+
+@pytest.fixture
+def kubectl(server, tmp_path):
+    return Kubectl(server, tmp_path)
+
+
+def wattline(kind, name, spec, status=None, namespace=None):
+    meta = {"name": name} | ({"namespace": namespace} if namespace else {})
+    thing = {"apiVersion": "wattline.dev/v1alpha1", "kind": kind, "metadata": meta, "spec": spec}
+    return thing if status is None else thing | {"status": status}
+
+
+def pod(name, component, port, node="gpu-1"):
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "namespace": "wattline-system",
+            "labels": {"app.kubernetes.io/name": "wattline", "app.kubernetes.io/component": component},
+        },
+        "spec": {"nodeName": node, "containers": [{"name": "c", "ports": [{"containerPort": port}]}]},
+        "status": {"phase": "Running"},
+    }
+
+
+def decided(*told):
+    return {"decisions": [dict(zip(("at", "about", "what", "why"), one, strict=True)) for one in told]}
+
+
+@pytest.fixture
+def fleet(server):
+    """A domain, a node and a pool as the operator and the agent left them, and the pods of Wattline."""
+    enforced = {"type": "Enforced", "status": "True", "reason": "HoldingBand", "message": "in the hold band"}
+    server.put(
+        wattline(
+            "PowerDomain",
+            "row-a",
+            {
+                "budget": {"watts": 24000},
+                "nodeSelector": {"matchLabels": {"row": "a"}},
+                "mode": "Enforce",
+            },
+            {"mayDrawWatts": 23710, "drawWatts": 21390, "conditions": [enforced]},
+        )
+    )
+    order = {
+        "lease": {"name": "row-a"},
+        "domain": "row-a",
+        "enforce": True,
+        "budgetWatts": 2200,
+        "highestSentWatts": 2200,
+        "failsafeWatts": 800,
+    }
+    server.put(
+        wattline("PowerNode", "gpu-1", order, {"state": "Enforcing", "boundWatts": 2150, "demandWatts": 1900})
+    )
+    endpoint = {
+        "name": "coder-0",
+        "url": "http://10.0.0.9:8000",
+        "node": "gpu-1",
+        "gpus": ["GPU-3f2a"],
+        "ready": True,
+        "traffic": True,
+    }
+    ready = {"type": "Ready", "status": "True", "reason": "SavingEnergy", "message": "all replicas answer"}
+    model = "Qwen/Qwen3-Coder-30B-A3B-Instruct"
+    server.put(
+        wattline(
+            "InferencePool",
+            "coder",
+            {"model": model, "template": {"spec": {"containers": [{"name": "vllm"}]}}},
+            {
+                "ready": "4/4",
+                "capWatts": 1640,
+                "drawWatts": 1512,
+                "endpoints": [endpoint],
+                "conditions": [ready],
+                "selector": "wattline.dev/pool=coder",
+            },
+            "agents",
+        )
+    )
+    for name, component, port in (
+        ("operator-x", "operator", 9809),
+        ("gateway-x", "gateway", 8080),
+        ("agent-x", "agent", 9808),
+    ):
+        server.put(pod(name, component, port))
+    gpu = {"product": "H100", "energyJoules": 1, "limitWatts": 430, "clockMhz": 1350, "marginCelsius": 20}
+    gpus = [
+        {"uuid": "GPU-3f2a", "watts": 400.4, "celsius": 61.2} | gpu,
+        {"uuid": "GPU-77aa", "watts": 300, "celsius": 66.7} | gpu,
+    ]
+    server.answers["agent-x:9808", "v1/gpus"] = {
+        "node": "gpu-1",
+        "bootId": "b",
+        "atSeconds": 1,
+        "gpus": gpus,
+    }
+    load = {"slowestAgentTokensPerSecond": 34, "running": 1, "waiting": 0}
+    server.answers["gateway-x:8080", "v1/replicas"] = {
+        "replicas": [
+            {"pool": "agents/coder", "name": "coder-0", "residentTokens": 71, "capacityTokens": 100} | load
+        ]
+    }
+    return server
+
+
+def test_help_needs_no_cluster_and_names_every_command():
+    output = CliRunner().invoke(main, ["--help"]).output
+
+    assert all(command in output for command in COMMANDS)
+
+
+def test_top_shows_what_may_be_drawn_what_is_and_how_hot(kubectl, fleet):
+    rows = [line.split() for line in kubectl("top").splitlines()]
+
+    assert ["DOMAIN", "MODE", "BUDGET(W)", "MAYDRAW(W)", "DRAW(W)", "HEADROOM(W)", "REASON"] in rows
+    assert ["row-a", "Enforce", "24000", "23710", "21390", "290", "HoldingBand"] in rows
+    assert ["gpu-1", "Enforcing", "2200", "2150", "1900", "700", "67", "0", "enforce", "(waiting)"] in rows
+    model = "Qwen/Qwen3-Coder-30B-A3B-Instruct"
+    assert ["agents/coder", model, "4/4", "1640", "1512", "71", "%", "SavingEnergy"] in rows
+
+
+def test_top_of_one_kind_and_of_another_namespace(kubectl, fleet):
+    assert "DOMAIN" not in kubectl("top", "nodes")
+    assert "agents/coder" not in kubectl("top", "pools", "-n", "elsewhere")
+    assert "agents/coder" in kubectl("top", "pools", "-A", "-n", "elsewhere")
+
+
+def test_top_without_the_right_to_ask_pods_stands_without_their_figures(kubectl, fleet):
+    fleet.refuse(403, "Forbidden", 'User "u" cannot get resource "pods/proxy"', path="/proxy/", times=2)
+    output = kubectl("top")
+
+    assert "23710" in output
+    assert "agent gpu-1 (agent-x) was not heard: proxy" in output
+    assert 'User "u" cannot get resource "pods/proxy"' in output
+
+
+def test_why_merges_what_everybody_decided_newest_first(kubectl, fleet):
+    about = "InferencePool/agents/coder"
+    fleet.answers["operator-x:9809", "v1/decisions"] = decided(
+        ("2026-08-01T12:04:16Z", about, "cap 430 → 410 W", "row-a in hold band: watts went to chat")
+    )
+    fleet.answers["gateway-x:8080", "v1/decisions"] = decided(
+        ("2026-08-01T12:03:58Z", about, "turns are held", "resident 90.2 % ≥ 90 %")
+    )
+    fleet.answers["agent-x:9808", "v1/decisions"] = decided(
+        ("2026-08-01T12:04:31Z", about, "clock 1410 → 1350 MHz", "saves ~31 W")
+    )
+    fleet.put(
+        {
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "metadata": {"name": "e1", "namespace": "agents"},
+            "eventTime": "2026-08-01T12:04:00.000000Z",
+            "reason": "WaitingForPower",
+            "note": "no node has room",
+            "type": "Warning",
+            "series": {"count": 3, "lastObservedTime": "2026-08-01T12:04:20.000000Z"},
+            "regarding": {"kind": "InferencePool", "name": "coder", "namespace": "agents"},
+        }
+    )
+    lines = kubectl("why", "wpool/coder").splitlines()
+
+    assert "Ready is True, SavingEnergy" in lines[0]
+    told = [line for line in lines if line.startswith("08-01")]
+    assert [line.split()[1] for line in told] == ["12:04:31", "12:04:20", "12:04:16", "12:03:58"]
+    assert "agent gpu-1" in told[0]
+    assert "WaitingForPower (×3)" in told[1]
+    assert "watts went to chat" in told[2]
+    asked = [one.query.get("about") for one in fleet.requests("GET", "/v1/decisions")]
+    assert asked == [about] * 3
+    assert len(kubectl("why", "wpool/agents/coder", "--last", "1").splitlines()) == len(lines) - 3
+
+
+@pytest.mark.parametrize(
+    ("thing", "asked"),
+    [
+        pytest.param(
+            "pdom/row-a",
+            {("operator-x", "PowerDomain/row-a"), ("gateway-x", "PowerDomain/row-a")},
+            id="domain",
+        ),
+        pytest.param(
+            "node/gpu-1",
+            {("operator-x", "PowerNode/gpu-1"), ("operator-x", "Node/gpu-1"), ("agent-x", None)},
+            id="node",
+        ),
+        pytest.param("run/s1", {("gateway-x", "Run/s1")}, id="run"),
+        pytest.param("gpu/GPU-3f2a", {("agent-x", "GPU/GPU-3f2a")}, id="gpu"),
+    ],
+)
+def test_those_are_asked_who_can_know(kubectl, fleet, thing, asked):
+    kubectl("why", thing)
+    requests = fleet.requests("GET", "/v1/decisions")
+
+    assert {
+        (one.path.split("/pods/")[1].partition(":")[0], one.query.get("about")) for one in requests
+    } == asked
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        pytest.param(("why", "wpool/chat"), "there is no InferencePool chat in namespace agents", id="no such pool"),
+        pytest.param(("why", "node/gpu-9"), "kubectl label node gpu-9 wattline.dev/managed=true", id="not opted in"),
+        pytest.param(("ungate", "nope"), "there is no pod nope in namespace agents", id="no such pod"),
+        pytest.param(("ungate", "--pool", "nope"), "there is no InferencePool nope", id="no pool to ungate"),
+        pytest.param(("ungate", "--pool", "coder"), f"no pod of coder in namespace agents waits behind {GATE}", id="none waits"),
+    ],
+)  # fmt: skip
+def test_what_is_not_there_is_said(kubectl, fleet, args, said):
+    assert said in kubectl(*args, code=1)
+
+
+def test_an_object_is_named_by_kind_and_name(kubectl):
+    assert "is not KIND/NAME" in kubectl("why", "coder", code=2)
+    assert "is not KIND/NAME" in kubectl("why", "deployment/coder", code=2)
+
+
+def test_a_missing_right_names_the_verb(kubectl, fleet):
+    message = 'powerdomains.wattline.dev is forbidden: User "u" cannot list resource "powerdomains"'
+    fleet.refuse(403, "Forbidden", message, path="powerdomains")
+    output = kubectl("top", code=1)
+
+    assert 'User "u" cannot list resource "powerdomains"' in output
+    assert "Your account lacks that right" in output
+    assert "service account" not in output
+
+
+def test_a_cluster_without_our_kinds_says_how_to_get_them(kubectl, server):
+    for resource in [name for name in server.kinds if "wattline" in name]:
+        del server.kinds[resource]
+
+    assert "Wattline's kinds are not installed" in kubectl("top", code=1)
+    assert "Wattline's kinds are not installed" in kubectl("why", "wpool/coder", code=1)
+
+
+def test_no_cluster_and_one_that_is_away_are_one_line_each(kubectl, server, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    done = CliRunner().invoke(main, ["top", "--kubeconfig", str(tmp_path / "none")])
+    assert (done.exit_code, done.output.count("\n")) == (1, 1)
+    assert "no cluster: " in done.output
+
+    kubectl.config.write_text(kubectl.config.read_text().replace(str(server.port), "1"))
+    output = kubectl("top", code=1)
+    assert "Cannot connect to host 127.0.0.1:1" in output
+    assert output.count("\n") == 1
+
+
+def gated(name, *gates, labels=None):
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": "agents", "labels": labels or {"wattline.dev/pool": "coder"}},
+        "spec": {"schedulingGates": [{"name": gate} for gate in gates], "containers": [{"name": "vllm"}]},
+        "status": {"phase": "Pending"},
+    }
+
+
+def gates_of(server, name):
+    return [gate["name"] for gate in server.get("Pod", name, "agents")["spec"].get("schedulingGates", ())]
+
+
+def test_ungate_takes_our_gate_alone_and_says_what_that_means(kubectl, fleet):
+    fleet.put(gated("coder-a", "example.com/other", GATE))
+    fleet.put(gated("coder-b", GATE))
+    output = kubectl("ungate", "coder-a")
+
+    assert gates_of(fleet, "coder-a") == ["example.com/other"]
+    assert gates_of(fleet, "coder-b") == [GATE]
+    assert "pod/coder-a ungated" in output
+    assert "nobody checked that the budget there has room" in output
+
+
+def test_ungate_of_a_pool_takes_all_that_wait_and_a_dry_run_none(kubectl, fleet):
+    fleet.put(gated("coder-a", GATE))
+    fleet.put(gated("coder-b", GATE))
+    fleet.put(gated("chat-a", GATE, labels={"wattline.dev/pool": "chat"}))
+    dry = kubectl("ungate", "--pool", "coder", "--dry-run")
+    assert dry.splitlines()[:2] == ["pod/coder-a would be ungated", "pod/coder-b would be ungated"]
+    assert gates_of(fleet, "coder-a") == [GATE]
+
+    kubectl("ungate", "--pool", "coder")
+
+    assert gates_of(fleet, "coder-a") == gates_of(fleet, "coder-b") == []
+    assert gates_of(fleet, "chat-a") == [GATE]
+
+
+def test_a_gate_that_somebody_else_moves_meanwhile_is_found_again(kubectl, fleet):
+    fleet.put(gated("coder-a", "example.com/other", GATE))
+    fleet.refuse(422, "Invalid", "the test failed", method="PATCH", path="pods/coder-a")
+    kubectl("ungate", "coder-a")
+
+    assert gates_of(fleet, "coder-a") == ["example.com/other"]
+
+
+def test_simulate_from_the_cluster_plays_its_pools(kubectl, fleet):
+    output = kubectl("simulate", "--from-cluster", "--hours", "0.5", "--json", "-")
+
+    assert json.loads(output)["runs_offered"] > 0
+
+
+def test_simulate_without_replicas_says_whom_to_ask(kubectl, server):
+    assert "`kubectl wattline why wpool/NAME` says why" in kubectl("simulate", "--from-cluster", code=1)
