@@ -269,3 +269,9 @@ async def test_an_api_server_that_is_away_for_a_moment_is_asked_again(server, ku
 
 async def test_a_cluster_without_nodes_is_restored_at_once(server, kube):
     assert await restored(kube) == ((), [])
+
+
+async def test_a_cluster_where_our_kinds_are_not_installed_has_nothing_to_restore(server, kube):
+    server.kinds = {path: kind for path, kind in server.kinds.items() if "wattline.dev" not in path}
+
+    assert await restored(kube) == ((), [])

@@ -41,7 +41,10 @@ class ClusterOrders:
 
     async def release(self) -> tuple[str, ...]:
         """Lead, call no domain enforced, order every node to put its GPUs back; return the nodes that are held."""
-        nodes, _ = await self.kube.all(POWER_NODES)
+        try:
+            nodes, _ = await self.kube.all(POWER_NODES)
+        except NotFound:
+            return ()  # without our kinds nothing was ever ordered
         self._epoch = await take_over(
             self.kube,
             self.namespace,
