@@ -108,7 +108,7 @@ async def balance(
 async def settle(cluster: Cluster, agents: Readings, clock: Clock, at: str, journal: Journal) -> Pass:
     """Do one pass: statuses, then orders, then everything else, then leases."""
     began = clock.now()
-    view = resolve(await cluster.snapshot())
+    view = await cluster.snapshot()
     addresses = {
         node.name: node.status.address for node in view.nodes.values() if node.status and node.status.address
     }

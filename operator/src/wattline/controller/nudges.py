@@ -4,6 +4,7 @@ import asyncio
 import concurrent.futures
 import functools
 import itertools
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -14,6 +15,11 @@ from wattline.doors.kube.access import Access
 from wattline.doors.kube.client import session
 
 LONGEST_PAUSE_SECONDS = 15
+
+logging.getLogger("kopf").setLevel(logging.WARNING)  # it says every event it was told of
+logging.getLogger("kopf._core.reactor.running").setLevel(
+    logging.ERROR
+)  # signals are not its business, as meant
 
 
 Wake = Callable[[], object]
@@ -97,9 +103,25 @@ def handlers(access: Access, nudges: Mapping[str, Wake]) -> kopf.OperatorRegistr
     return registry
 
 
+def news(body: Mapping[str, Any]) -> Any:
+    """Return what is worth a pass when it changes: what users write, and how a workflow's run stands, but not what
+    the loop itself writes.
+    """
+    meta, run = body["metadata"], (body.get("status") or {}).get("run") or {}
+    return meta.get("generation"), meta.get("deletionTimestamp"), run.get("phase"), run.get("reason")
+
+
 def _nudging(nudge: Wake) -> Any:
-    async def changed(**_: Any) -> None:
+    known: dict[str, Any] = {}
+
+    async def changed(type: str | None, uid: str, body: kopf.Body, **_: Any) -> None:  # noqa: A002 - kopf's name
         """Wake the loop; it alone validates, decides and writes."""
-        nudge()
+        was, now = known.get(uid), None if type == "DELETED" else news(body)
+        if now is None:
+            known.pop(uid, None)
+        else:
+            known[uid] = now
+        if was != now:
+            nudge()
 
     return changed

@@ -100,8 +100,8 @@ class KubeCluster:
             fleet=Fleet(tuple(domains.values()), tuple(pools.values()), tuple(workflows.values())),
             epoch=self._fence.epoch,
             nodes={name: _node(name, order) for name, order in sorted(self._orders.items())},
-            domains={name: each.status for name, each in domains.items() if each.status is not None},
-            pools={name: each.status for name, each in pools.items() if each.status is not None},
+            domains=self._said(PowerDomain, domains),
+            pools=self._said(InferencePool, pools),
             pods=dict(self._watched.pods),
             machines=dict(self._watched.machines),
             workloads=workloads,
@@ -220,6 +220,15 @@ class KubeCluster:
                 found[key_of(raw)] = made.thing
         return found, broken
 
+    def _said(self, model: type[Declared], read: Mapping[str, Declared]) -> dict[str, Any]:
+        """Return the statuses of a kind as they stand, also of objects that cannot be read."""
+        found = {
+            name: read[name].status if name in read else status(model, raw)
+            for (kind, name), raw in self._declared.items()
+            if kind == model.__name__
+        }
+        return {name: said for name, said in found.items() if said is not None}
+
     async def _report(
         self,
         model: type[Declared],
@@ -280,10 +289,10 @@ class KubeCluster:
         return seen.uid if seen is not None else ""
 
     def _there(self, kind: str, namespace: str, name: str) -> bool:
-        """Whether something we made is there, as far as we watch its kind."""
+        """Whether something we made is seen to be there; what is not watched never is."""
         if kind == JOBS.kind:
             return f"{namespace}/{name}" in self._view.jobs
-        return kind != DEPLOYMENTS.kind or (kind, namespace, name) in self._view.workloads
+        return (kind, namespace, name) in self._view.workloads
 
 
 def _node(name: str, order: OrderStored) -> NodeView:
