@@ -6,6 +6,7 @@ From here on claims, orders and verdicts are the same in a cluster and on a box.
 import dataclasses
 from collections.abc import Iterable, Iterator
 
+from wattline.api.base import ConditionStatus
 from wattline.api.inferencepool import Endpoint, InferencePool
 from wattline.controller import sources
 from wattline.controller.members import members
@@ -29,7 +30,7 @@ def resolve(view: ClusterView) -> ClusterView:
     managed = {name: NodeView(name) for name, machine in view.machines.items() if machine.managed}
     view = dataclasses.replace(view, nodes=dict(sorted((managed | dict(view.nodes)).items())))
     hung = members(declared, view)
-    refused = _refused(declared)
+    refused = _refused(declared, view)
     replicas = _replicas([pool for pool in declared.pools if full_name(pool) not in refused], view)
     return dataclasses.replace(
         view,
@@ -54,21 +55,46 @@ def resolve(view: ClusterView) -> ClusterView:
     )
 
 
-def _refused(declared: Fleet) -> dict[str, Problem]:
-    """Return the pools that cannot be followed, by full name, each with the first of its problems."""
+def _refused(declared: Fleet, view: ClusterView) -> dict[str, Problem]:
+    """Return the pools that cannot be followed, by full name, each with the first of its problems.
+
+    Of two pools that claim the same, the one that was accepted before keeps it.
+    """
+    pools = sorted(declared.pools, key=lambda pool: (not _accepted(full_name(pool), view), full_name(pool)))
     found: dict[str, Problem] = {}
     claimed: dict[tuple[str, str, str], str] = {}
-    for problem in endpoints(declared):
+    for problem in endpoints(Fleet(pools=tuple(pools))):
         found.setdefault(problem.name, problem)
-    for pool in declared.pools:
+    for pool in pools:
         name, key = full_name(pool), sources.key(pool)
-        for problem in ranges(pool):
+        for problem in (*ranges(pool), *_taken(pool, view)):
             found.setdefault(name, problem)
         if key is not None and claimed.setdefault(key, name) != name:
             kind, _, of = key
             message = f"{kind} {of} is that of pool {claimed[key]} already; a workload is one pool's"
             found.setdefault(name, Problem(pool.kind, name, ("spec",), message, "WorkloadShared"))
     return found
+
+
+def _accepted(name: str, view: ClusterView) -> bool:
+    conditions = view.pools[name].conditions if name in view.pools else ()
+    return any(each.type == "Accepted" and each.status is ConditionStatus.TRUE for each in conditions)
+
+
+def _taken(pool: InferencePool, view: ClusterView) -> Iterator[Problem]:
+    """Yield that the name of the Deployment to be made is somebody else's, if it is."""
+    there = sources.target(pool, view)
+    if pool.spec.template is None or there is None:
+        return
+    if there.owner is None or there.owner.uid != pool.metadata.uid:
+        yield Problem(
+            pool.kind,
+            full_name(pool),
+            ("metadata", "name"),
+            f"Deployment {there.name} is there already and not this pool's; "
+            "take it as it is by a workloadRef, or name the pool otherwise",
+            "NameTaken",
+        )
 
 
 def _replicas(pools: Iterable[InferencePool], view: ClusterView) -> dict[str, tuple[Replica, ...]]:
