@@ -15,6 +15,7 @@ COMMANDS = {
     "restore": "Put every GPU back to what it was before Wattline.",
     "wait-ready": "Wait until a node's agent says that new work may start; init containers call it.",
     "gateway": "Serve the OpenAI-compatible API that agents call: admit, route, attribute.",
+    "run-workflow": "Run the steps of a workflow; the operator starts this as a Job.",
     "fake-node": "Run the simulated GPUs and engines of one node, behind NVML and HTTP.",
     "fake-engine": "Serve a model from a pod without a GPU: an engine in the world of its node.",
     "simulate": "Answer what-if: play agents against a fleet on virtual time.",

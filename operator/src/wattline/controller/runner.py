@@ -89,7 +89,6 @@ def _pod(workflow: AgentWorkflow, generation: int, view: ClusterView) -> Json:
                     f"{meta.namespace}/{meta.name}",
                     f"--run={run_id(meta.uid, generation)}",
                     f"--gateway={view.gateway}",
-                    "--cluster",
                 ],
                 "resources": {
                     "requests": {"cpu": "10m", "memory": "64Mi"},

@@ -11,6 +11,7 @@ import aiohttp
 from wattline.api.agentworkflow import Llm
 from wattline.doors.clock import Clock
 from wattline.workflow import answers, refusals
+from wattline.workflow.errors import StepFailedError, StoppedError
 
 MOST_ASKS = 3
 """Answers that break their schema before a step is given up; ours."""
@@ -23,19 +24,6 @@ READ_WALL_SECONDS = 5.0
 
 Waits = Callable[[str, str], Awaitable[None]]
 """Told what a call waits for, in a word and a sentence; may raise to end the wait."""
-
-
-class StepFailedError(Exception):
-    """The step is given up."""
-
-    def __init__(self, message: str, tokens: int = 0) -> None:
-        super().__init__(message)
-        self.tokens = tokens
-        """What it used all the same."""
-
-
-class StoppedError(Exception):
-    """The gateway takes no more turns of this run: it used up its budget."""
 
 
 @dataclass(frozen=True, slots=True)

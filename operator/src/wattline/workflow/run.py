@@ -11,7 +11,8 @@ from wattline.api.workflowrun import Phase, RunStatus
 from wattline.doors.clock import Clock
 from wattline.model.workflows import schema
 from wattline.workflow import machine
-from wattline.workflow.models import Reply, StepFailedError, StoppedError, Used, Waits
+from wattline.workflow.errors import StepFailedError, StoppedError
+from wattline.workflow.models import Reply, Used, Waits
 
 log = logging.getLogger("wattline.workflow")
 
@@ -19,6 +20,9 @@ SETTLE_SECONDS = 30.0
 """How long the end of a run waits until all its joules are divided; ours: a few readings of the counters."""
 
 SETTLE_LOOK_SECONDS = 1.0
+
+SAID_SECONDS = 60.0
+"""How often a run that waits says how long it has lasted; ours."""
 
 INLINE_CHARACTERS = 8192
 """An answer up to this length stands in the status, a longer one beside it: 32 of them, in four bytes a character, still
@@ -80,6 +84,12 @@ class _Run:
     status: RunStatus
     since_seconds: float
     """Until when its duration is counted."""
+    saved_seconds: float = float("-inf")
+
+    async def save(self) -> None:
+        """Keep the status."""
+        await self.store.save(self.status)
+        self.saved_seconds = self.clock.now()
 
     async def count(self) -> None:
         """Take what was used since the last look."""
@@ -98,7 +108,8 @@ class _Run:
         self.status = machine.waiting(self.status, reason, message)
         if reason != before:
             log.info("%s: %s", reason, message)
-            await self.store.save(self.status)
+        if reason != before or self.clock.now() - self.saved_seconds >= SAID_SECONDS:
+            await self.save()
 
 
 async def run(
@@ -135,7 +146,7 @@ async def _do(under: _Run, tools: Tools, action: machine.Ask | machine.Work) -> 
     """Do a step and save its answer; return it, None where there is none."""
     step = next(each for each in under.spec.steps if each.name == action.step)
     under.status = machine.tried(under.status, step.name)
-    await under.store.save(under.status)
+    await under.save()
     log.info("step %s, attempt %d", step.name, machine.attempts(under.status, step.name))
     try:
         reply = (
@@ -160,7 +171,7 @@ async def _do(under: _Run, tools: Tools, action: machine.Ask | machine.Work) -> 
         tokens=reply.tokens,
         message=reply.note,
     )
-    await under.store.save(under.status)
+    await under.save()
     return _value(step, reply.text)
 
 
@@ -172,7 +183,7 @@ async def _end(under: _Run, end: machine.End, stamp: Callable[[], str]) -> None:
         await under.clock.sleep_until(under.clock.now() + SETTLE_LOOK_SECONDS)
     await under.count()
     under.status = machine.ended(under.status, end, stamp())
-    await under.store.save(under.status)
+    await under.save()
     log.info("%s, %s: %s", end.phase, end.reason, end.message)
 
 
