@@ -6,10 +6,10 @@ import pytest
 from tests.unit.controller.small_cluster import Cluster, pod, pool, row
 
 from wattline.api.base import ConditionStatus
-from wattline.api.inferencepool import Endpoint, Engine, PoolPower, PoolRef, WattRange, WorkloadRef
+from wattline.api.inferencepool import Endpoint, Engine, PoolRef, WorkloadRef
 from wattline.api.powerdomain import Mode
 from wattline.controller.replicas import resolve
-from wattline.model.cluster import MachineSeen, Owner, WorkloadSeen
+from wattline.model.cluster import Broken, MachineSeen, Owner, WorkloadSeen
 
 REF = WorkloadRef(api_version="apps/v1", kind="Deployment", name="coder")
 OF_WORKLOAD = pool(workload_ref=REF)
@@ -187,11 +187,11 @@ def test_a_pool_that_cannot_be_followed_keeps_the_bounds_its_gpus_have():
     run(here, "coder-a")
     here.settle()
     before = here.store["n1"][0]
-    power = PoolPower(watts_per_gpu=WattRange(min=600).model_copy(update={"max": 300}))
-    here.ask("agents/coder", power=power)
+    del here.pools["agents/coder"]
+    here.broken = (Broken("InferencePool", "agents/coder", 2, "spec.class: unknown"),)
     here.settle()
 
-    assert (here.ready().reason, here.ready().status) == ("Invalid", ConditionStatus.FALSE)
+    assert (here.ready().reason, here.ready().status) == ("Unreadable", ConditionStatus.FALSE)
     assert (here.store["n1"][0].gpus, here.store["n1"][0].replicas) == (before.gpus, before.replicas)
     assert here.replica("coder-a").traffic, "the last that was known of it"
 

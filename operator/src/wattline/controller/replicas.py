@@ -12,7 +12,7 @@ from wattline.controller import sources
 from wattline.controller.members import members
 from wattline.model.cluster import ClusterView, NodeView, PodSeen, Replica
 from wattline.model.fleet import Fleet, full_name
-from wattline.model.references import Problem, endpoints, ranges
+from wattline.model.references import Problem, endpoints
 
 MOST_GPUS = 64
 """An endpoint has at most so many."""
@@ -67,7 +67,7 @@ def _refused(declared: Fleet, view: ClusterView) -> dict[str, Problem]:
         found.setdefault(problem.name, problem)
     for pool in pools:
         name, key = full_name(pool), sources.key(pool)
-        for problem in (*ranges(pool), *_taken(pool, view)):
+        for problem in _taken(pool, view):
             found.setdefault(name, problem)
         if key is not None and claimed.setdefault(key, name) != name:
             kind, _, of = key
