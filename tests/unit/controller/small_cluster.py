@@ -65,6 +65,7 @@ class Cluster(Loop):
         self.said = []
         self.forgotten = []
         self.broken = ()
+        self.failed = {}
         self.image = image
         self._number = itertools.count()
 
@@ -85,6 +86,7 @@ class Cluster(Loop):
             machines=dict(self.machines),
             workloads=dict(self.workloads),
             broken=self.broken,
+            failed=self.failed,
             clustered=True,
             image=self.image,
         )

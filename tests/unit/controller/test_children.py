@@ -128,6 +128,15 @@ def test_a_deployment_of_that_name_that_is_somebody_elses_is_left_alone_and_the_
     assert "workloadRef" in cluster.ready().message
 
 
+def test_a_template_that_the_api_server_does_not_take_is_said_where_people_look():
+    cluster = Cluster(row(), pools=[of_template()], row_a=("n1",))
+    cluster.failed = {"Apply Deployment/agents/coder": "Deployment coder: spec.template: no such image"}
+    cluster.settle()
+
+    assert cluster.ready().reason == "WorkloadRefused"
+    assert "no such image" in cluster.ready().message
+
+
 def test_a_pool_that_has_no_template_any_more_takes_its_deployment_away():
     ours = workload(owner=Owner("InferencePool", "coder", "uid-coder"))
     other = workload(owner=Owner("InferencePool", "coder", "uid-of-an-earlier-one"))

@@ -13,6 +13,7 @@ from wattline.controller.held import Held
 from wattline.controller.placement import Placed
 from wattline.model.cluster import ClusterView, Replica
 from wattline.model.fleet import full_name
+from wattline.model.journal import about
 from wattline.model.references import Problem
 from wattline.policy.place import Why
 
@@ -130,6 +131,9 @@ def _verdict(
     absent = sources.missing(pool, view) if view.clustered else ""
     if absent:
         return "WorkloadMissing", absent
+    refused = _refused_child(pool, view)
+    if refused:
+        return "WorkloadRefused", refused
     if wanted == 0:
         return "NoReplicas", "spec.replicas is 0" if pool.spec.replicas == 0 else "nothing is wanted there"
     if not seen:
@@ -142,6 +146,15 @@ def _verdict(
     if len(seen) < wanted:
         return "TooFewReplicas", f"{len(seen)} of {wanted} replicas are there"
     return "AllReplicasAnswer", "the engine and the GPUs of every replica answer"
+
+
+def _refused_child(pool: InferencePool, view: ClusterView) -> str:
+    """Return why the API server did not take a pool's Deployment, or its scale, in the last pass."""
+    key = sources.key(pool)
+    if key is None:
+        return ""
+    of = about(*key)
+    return view.failed.get(f"Apply {of}") or view.failed.get(f"Scale {of}") or ""
 
 
 def _gravity(endpoint: EndpointStatus) -> int:

@@ -218,6 +218,9 @@ class ClusterView:
     jobs: Mapping[str, JobSeen] = field(default_factory=dict)
     """Jobs of the runs of workflows, by namespace/name; none on a box."""
 
+    failed: Mapping[str, str] = field(default_factory=dict)
+    """What could not be done in the last pass, by what it was (`Apply Deployment/agents/coder`), with the cause."""
+
     image: str = ""
     """Image of our own containers in pods of templates; without it they have none."""
 

@@ -46,6 +46,11 @@ class Acts:
         self._applied: dict[str, tuple[Mapping[str, object], float]] = {}
         self._failed: dict[str, str] = {}
 
+    @property
+    def failed(self) -> Mapping[str, str]:
+        """Return what was refused last time, by what it was, with the cause."""
+        return self._failed
+
     async def do(self, actions: Sequence[Action], orders: Mapping[str, tuple[str, str]]) -> None:
         """Do all of them; ``orders`` are uid and resourceVersion of the PowerNodes they were decided on.
 

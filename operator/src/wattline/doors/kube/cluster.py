@@ -107,6 +107,7 @@ class KubeCluster:
             workloads=workloads,
             jobs=jobs,
             broken=(*broken_domains, *broken_pools, *broken_workflows),
+            failed=self._acts.failed,
             clustered=True,
             image=self._image,
             gateway=self._gateway,
@@ -305,8 +306,7 @@ def _kinds(pools: Any) -> list[Resource]:
     """Return the kinds of workloads that pools speak of."""
     kinds: dict[Resource, None] = {}
     for pool in pools:
-        if pool.spec.template is not None:
-            kinds[DEPLOYMENTS] = None
+        kinds[DEPLOYMENTS] = None  # a pool may have had a template before
         if pool.spec.pool_ref is not None:
             kinds[GATEWAY_POOLS] = None
         if (ref := pool.spec.workload_ref) is not None:
