@@ -18,7 +18,7 @@ from wattline.model.actions import Action
 from wattline.model.cluster import ClusterView, JobSeen
 from wattline.model.fleet import full_name
 from wattline.model.references import Problem, steps
-from wattline.model.runnames import generation_of
+from wattline.model.runnames import generation_of, run_id
 from wattline.policy import budget
 
 KIND = "AgentWorkflow"
@@ -89,6 +89,8 @@ def workflow_statuses(
 def last(workflow: AgentWorkflow, view: ClusterView) -> Seen | None:
     """Return the last run that was begun, None where none was."""
     uid, run = workflow.metadata.uid, None if workflow.status is None else workflow.status.run
+    if run is not None and run.id != run_id(uid, run.generation):
+        run = None  # written by the runner of an earlier object of this name
     jobs = {generation_of(job.run): job for job in view.jobs.values() if job.owner == uid}
     known = [*jobs, *([run.generation] if run is not None else [])]
     if not known:

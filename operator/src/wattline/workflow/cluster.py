@@ -77,21 +77,18 @@ class KubeRun:
     async def save(self, run: RunStatus) -> None:
         """Keep a status; when this returns it outlives us."""
         owner = self._owner
-        body = {
-            "apiVersion": AGENT_WORKFLOWS.api_version,
-            "kind": AGENT_WORKFLOWS.kind,
-            "metadata": {"name": owner.name, "namespace": owner.namespace, "uid": owner.uid},
-            "status": {"run": run.model_dump(mode="json", by_alias=True, exclude_none=True)},
-        }
 
         async def write() -> None:
-            try:
-                await self._kube.apply(AGENT_WORKFLOWS, body, "status")
-            except Conflict:
-                raw = await self._kube.get(AGENT_WORKFLOWS, owner.name, owner.namespace)
-                if raw["metadata"]["uid"] != owner.uid:
-                    raise GoneError(f"another workflow has the name {owner.name} by now") from None
-                raise
+            meta = (await self._kube.get(AGENT_WORKFLOWS, owner.name, owner.namespace))["metadata"]
+            if meta["uid"] != owner.uid:  # a status is written whatever the uid, so it is looked at here
+                raise GoneError(f"another workflow has the name {owner.namespace}/{owner.name} by now")
+            body = {
+                "apiVersion": AGENT_WORKFLOWS.api_version,
+                "kind": AGENT_WORKFLOWS.kind,
+                "metadata": {key: meta[key] for key in ("name", "namespace", "resourceVersion")},
+                "status": {"run": run.model_dump(mode="json", by_alias=True, exclude_none=True)},
+            }
+            await self._kube.apply(AGENT_WORKFLOWS, body, "status")
 
         await self._patiently(write)
 
