@@ -11,6 +11,7 @@ from wattline.api.powernode import NodeState
 from wattline.controller.balance import Pass
 from wattline.controller.decide import Decisions
 from wattline.controller.metrics import BalanceCollector
+from wattline.controller.requests import Requests
 from wattline.controller.tally import Tally
 from wattline.doors.clock import BootClock, utc
 from wattline.gateway.metrics import GatewayMetrics
@@ -50,7 +51,7 @@ class Exported:
 def catalogue() -> dict[str, tuple[Exported, ...]]:
     """Return the metrics of each part: what its collector yields where there is nothing yet to tell of."""
     return {
-        "operator": _exported(BalanceCollector(_tally(), lambda: 0.0).collect()),
+        "operator": _exported([*BalanceCollector(_tally(), lambda: 0.0).collect(), *Requests().collect()]),
         "gateway": _exported(asyncio.run(_gateway())),
         "node agent": _exported(_agent()),
     }

@@ -7,7 +7,6 @@ from dashboards.panels import BLUE, GREEN, GREY, ORANGE, RED, YELLOW, Query, gra
 
 NODE = '{node=~"$node"}'
 GPU = 'node=~"$node",gpu_uuid=~"$gpu"'
-REASON = "{{node}} {{gpu_uuid}} {{reason}}"
 
 
 def build() -> Dashboard:
@@ -128,14 +127,13 @@ def build() -> Dashboard:
         .with_panel(
             graph(
                 "What kept clocks low",
-                "Share of time for which a reason held. Hardware reasons (hw_*) are a fault of cooling or power supply.",
+                "Share of time for which a reason held, at the GPU where it held longest. Hardware reasons (hw_*) are a fault of cooling or power supply.",
                 "percentunit",
                 Query(
-                    f"max by (node, gpu_uuid, reason) (rate(wattline_agent_gpu_clock_event_seconds_total{{{GPU},"
-                    'reason!="idle"}[$__rate_interval])) > 0',
-                    REASON,
+                    f"max by (node, reason) (rate(wattline_agent_gpu_clock_event_seconds_total{{{GPU},"
+                    'reason!="idle"}[$__rate_interval]))',
+                    "{{node}} {{reason}}",
                 ),
-                Query(f"max({_event('sw_power_cap', '$__rate_interval')})", "sw_power_cap, greatest", GREY),
                 high=1,
             )
         )

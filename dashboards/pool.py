@@ -99,8 +99,8 @@ def build() -> Dashboard:
                 "Held turns by reason",
                 "Turns that wait in the gateway, under the reason of the first of them.",
                 "short",
-                Query(f"sum by (reason) (wattline_pool_held_turns{POOL}) > 0", "{{reason}}"),
-                Query(f"sum(wattline_pool_held_turns{POOL})", "all", GREY),
+                Query(f"sum by (reason) (wattline_pool_held_turns{POOL})", "{{reason}}"),
+                stacked=True,
             )
         )
         .with_row(Row("Agents"))

@@ -22,6 +22,9 @@ STATES = {
     Mode.HOLD: NodeState.OBSERVING,
 }
 
+DRIFTS = ("external", "driver_reload", "persistence", "clock")
+"""Causes of drift; told before the first one too, so that Prometheus sees it come."""
+
 
 def view(governor: Governor, boot_id: str, now: float) -> View:
     """Return everything the governor knows."""
@@ -151,10 +154,13 @@ def _counts(governor: Governor) -> tuple[Count, ...]:
     hands = governor.hands
     return (
         *(Count(name="actuations", labels=key, value=n) for key, n in sorted(hands.tally.actuations.items())),
-        *(Count(name="limit_drift", labels=(key,), value=n) for key, n in sorted(hands.tally.drifts.items())),
+        *(
+            Count(name="limit_drift", labels=(key,), value=n)
+            for key, n in sorted((dict.fromkeys(DRIFTS, 0) | hands.tally.drifts).items())
+        ),
         *(
             Count(name="sensor_failures", labels=(key,), value=n)
-            for key, n in sorted(hands.tally.failures.items())
+            for key, n in sorted(({"GpuLost": 0} | hands.tally.failures).items())
         ),
         Count(name="gpu_lost", value=hands.tally.failures["GpuLost"]),
         Count(name="readback_mismatch", value=hands.tally.mismatches),

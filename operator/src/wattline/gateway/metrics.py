@@ -8,11 +8,20 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from wattline.gateway.families import histogram
+from wattline.gateway.refusal import Reason
 from wattline.gateway.workflow_metrics import workflow_metrics
 from wattline.policy import admit, route
 
 HELD_REASONS = (*admit.Why, route.Why.NONE_USABLE)
 """Why the first of a pool's held turns may have to wait."""
+
+KNOWN_WORDS = {
+    "requests": ("answered", "refused"),
+    "refusals": tuple(Reason),
+    "runs_finished": ("told",),
+    "tokens": ("prompt", "cached", "recomputed", "completion"),
+}
+"""Label values that a counter tells before the first event too, so that Prometheus sees it come."""
 
 if TYPE_CHECKING:
     from wattline.gateway.service import Gateway
@@ -139,7 +148,8 @@ class GatewayMetrics(Collector):
             ("tokens", "Tokens of turns that were answered.", "kind", counts.tokens),
         ):
             family = CounterMetricFamily(f"wattline_gateway_{name}", what, labels=["pool", label])
-            for labels, value in sorted(totals.items()):
+            zeros = {(pool, word): 0 for pool in self._gateway.pools for word in KNOWN_WORDS.get(name, ())}
+            for labels, value in sorted((zeros | totals).items()):
                 family.add_metric(list(labels), value)
             yield family
         retries = CounterMetricFamily(
