@@ -125,7 +125,7 @@ class Objects:
         _drop(now, self.applied.get((key, manager, part), {}), mine)
         _put(now, mine)
         now["metadata"].pop("resourceVersion", None)
-        for each in ("resourceVersion", "uid"):
+        for each in ("resourceVersion",) if part else ("resourceVersion", "uid"):
             if body.get("metadata", {}).get(each):
                 now["metadata"][each] = body["metadata"][each]
         made = self.replace(resource, namespace, name, now, part)

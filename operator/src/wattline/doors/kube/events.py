@@ -15,8 +15,8 @@ SERIES_SECONDS = 300.0
 FORGET_SECONDS = 3600.0
 """The server forgets an Event after an hour; what was not said for that long is news."""
 
-MOST_NOTE = 1024
-"""Characters of a note the API takes."""
+MOST_NOTE_BYTES = 1024
+"""What the API takes of a note."""
 
 
 @dataclass(slots=True)
@@ -91,6 +91,14 @@ class Events:
             "action": action,
             "reason": reason,
             "type": "Warning" if warning else "Normal",
-            "note": message if len(message) <= MOST_NOTE else f"{message[: MOST_NOTE - 1]}…",
+            "note": _note(message),
             "regarding": regarding,
         }
+
+
+def _note(message: str) -> str:
+    """Return a message, cut where it is longer than a note may be."""
+    text = message.encode()
+    if len(text) <= MOST_NOTE_BYTES:
+        return message
+    return text[: MOST_NOTE_BYTES - 3].decode(errors="ignore") + "…"
