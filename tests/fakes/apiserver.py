@@ -325,6 +325,14 @@ class FakeApiServer:
             since = objects.version
             await response.write(self._bookmark(resource, since, {"k8s.io/initial-events-end": "true"}))
         known |= {_name(thing) for thing in here}
+        for version, of, space, what, thing in reversed(
+            objects.events
+        ):  # back to what there was at that version
+            if version > since and of == resource and namespace in ("", space):
+                if what == "ADDED":
+                    known.discard(_name(thing))
+                elif what == "DELETED" and _wanted(query, thing):
+                    known.add(_name(thing))
         with contextlib.suppress(ConnectionError):
             while not drop.is_set():
                 changed = objects.changed

@@ -128,7 +128,9 @@ class AgentCollector(Collector):
         for gpu in view.gpus:
             for reason in EventReason:
                 word = reason.name or ""
-                total = gpu.event_seconds.get(word, 0.0)  # zeros too, so that the first second is seen to come
+                total = gpu.event_seconds.get(
+                    word, 0.0
+                )  # zeros too, so that the first second is seen to come
                 seconds.add_metric((self._node, gpu.status.uuid, word.lower()), total)
         yield seconds
         outcome = GaugeMetricFamily(

@@ -27,6 +27,8 @@ log = logging.getLogger("wattline-node-agent")
 MANAGER = "wattline-node-agent"
 """Field manager of the status."""
 LOOK_SECONDS = 0.2
+SILENCE_SECONDS = 25.0
+"""Ours: a lease is renewed every 15 s and an order lives for 60, so that one lost renewal and a new watch fit in."""
 SLICES = Resource("resource.k8s.io/v1", "ResourceSlice", "resourceslices", namespaced=False)
 BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -61,18 +63,28 @@ class KubeOrders:
         return self._leases.items.get(f"{self._namespace}/{DOMAIN_LEASE}{self._lease_name}")
 
     async def follow(self) -> None:
-        """Watch both until cancelled; another lease as soon as the order names another."""
+        """Watch both until cancelled; another lease as soon as the order names another.
+
+        A connection can die without a word, and a watch notices that only after its longest silence, which is longer
+        than an order lives. So both watches are opened anew whenever the lease has not changed for a while.
+        """
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._nodes.run())
-            watching: asyncio.Task[None] | None = None
+            node = group.create_task(self._nodes.run())
+            lease: asyncio.Task[None] | None = None
+            last, opened_at = self.lease, self._clock.now()
             while True:
                 now = self._clock.now()
-                order = self.order
-                name = "" if order is None or order.spec is None else order.spec.lease.name
-                if name and name != self._lease_name:
-                    if watching is not None:
-                        watching.cancel()
-                    watching = group.create_task(self._watch(name))
+                if self.lease != last:
+                    last, opened_at = self.lease, now
+                silent = now - opened_at >= SILENCE_SECONDS
+                if silent:
+                    opened_at = now
+                    node.cancel()
+                    node = group.create_task(self._nodes.run())
+                if (self._turned() or silent) and self._leases is not None:
+                    if lease is not None:
+                        lease.cancel()
+                    lease = group.create_task(self._leases.run())
                 self._complain("the watch of the order", self._nodes.problem)
                 await self._clock.sleep_until(now + LOOK_SECONDS)
 
@@ -93,7 +105,12 @@ class KubeOrders:
             if self._node in self._nodes.items:  # it has just been made, or is just going
                 raise
 
-    async def _watch(self, name: str) -> None:
+    def _turned(self) -> bool:
+        """Turn to the lease that the order names; say whether that is another one."""
+        order = self.order
+        name = "" if order is None or order.spec is None else order.spec.lease.name
+        if not name or name == self._lease_name:
+            return False
         self._lease_name = name
         self._leases = Cache(
             self._kube,
@@ -103,7 +120,7 @@ class KubeOrders:
             namespace=self._namespace,
             fields=f"metadata.name={DOMAIN_LEASE}{name}",
         )
-        await self._leases.run()
+        return True
 
     def _read(self, raw: Json) -> OrderSeen | str:
         """Keep what a PowerNode orders, or why it cannot be understood; the last that could be stays."""

@@ -153,6 +153,25 @@ async def test_while_the_server_is_away_everything_stays_and_afterwards_it_goes_
         assert server.get("PowerNode", "n1")["status"]["state"] == "Enforcing"
 
 
+async def test_a_connection_that_died_without_a_word_is_noticed_before_the_order_ends():
+    """The fake holds the watches' answers back; nothing arrives, and nothing says that the connection is gone."""
+    async with FakeApiServer() as server:
+        server.put(node(spec(1000.0)))
+        server.put(lease())
+        async with following(server) as orders:
+            await until(lambda: orders.lease)
+            first = orders.lease.renewals
+            for kind in ("powernodes", "leases"):  # the next watches hang, as if behind a dead load balancer
+                server.hold(method="GET", path=kind)
+            server.drop_watches()
+            server.put(node(spec(700.0)))
+            server.put(lease(renewed="2026-11-21T12:00:15.000001Z"))
+            before = CLOCK.now()
+            await until(lambda: orders.lease.renewals != first and orders.order.spec.budget_watts == 700.0)
+
+            assert CLOCK.now() - before < 60.0
+
+
 async def test_a_past_that_the_server_has_forgotten_is_read_anew():
     async with FakeApiServer() as server, following(server) as orders:
         server.put(node(spec(1000.0)))
