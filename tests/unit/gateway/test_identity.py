@@ -6,12 +6,12 @@ import pytest
 from multidict import CIMultiDict
 
 from wattline.gateway.identity import identify
-from wattline.gateway.prompt import parse
+from wattline.gateway.prompt import Api, parse
 
 
 def prompt(text="do it", **body):
     return parse(
-        json.dumps({"model": "m", "messages": [{"role": "user", "content": text}]} | body).encode(), chat=True
+        json.dumps({"model": "m", "messages": [{"role": "user", "content": text}]} | body).encode(), Api.CHAT
     )
 
 
@@ -104,7 +104,7 @@ def test_without_any_id_the_first_messages_tell_sessions_apart():
         raw = json.dumps(
             {"model": "m", "messages": [{"role": r, "content": c} for r, c in messages]}
         ).encode()
-        return identify(CIMultiDict(), parse(raw, chat=True)).session
+        return identify(CIMultiDict(), parse(raw, Api.CHAT)).session
 
     first = of(("system", "rules"), ("user", "fix it"))
     assert of(("system", "rules"), ("user", "fix it"), ("assistant", "ok"), ("user", "go on")) == first

@@ -66,3 +66,30 @@ def test_bodies_without_usage_have_none(body):
 
 def test_an_engine_that_says_nothing_of_its_cache_leaves_it_open():
     assert usage_of({"usage": {"prompt_tokens": 3, "completion_tokens": 1}}) == Usage(3, None, 1)
+
+
+def response_event(kind, **more):
+    body = {"type": kind, "sequence_number": 1, **more}
+    return f"event: {kind}\ndata: {json.dumps(body)}\n\n".encode()
+
+
+def test_a_stream_of_responses_ends_with_its_usage_and_repeats_count_for_nothing():
+    stream = Stream(keep_usage=False, repeats=True)
+    created = response_event("response.created", response={"usage": None, "instructions": "x" * 1000})
+    delta = response_event("response.output_text.delta", delta="word")
+    usage = {"input_tokens": 30, "output_tokens": 4, "input_tokens_details": {"cached_tokens": 16}}
+    completed = response_event("response.completed", response={"usage": usage, "output": ["word" * 100]})
+
+    assert stream.feed(created + delta) == created + delta
+    assert (stream.done, stream.usage, stream.answer_bytes) == (False, None, len(delta))
+    assert stream.feed(completed) == completed
+    assert (stream.done, stream.failed, stream.answer_bytes) == (True, False, len(delta))
+    assert stream.usage == Usage(30, 16, 4)
+
+
+@pytest.mark.parametrize("kind", ["response.failed", "error"])
+def test_a_response_that_failed_says_so(kind):
+    stream = Stream(keep_usage=False, repeats=True)
+    stream.feed(response_event(kind, error={"message": "no"}, response={"usage": None}))
+
+    assert stream.failed

@@ -61,31 +61,37 @@ def trace_of(prompt: bytes) -> bytes:
 
 def parse(raw: bytes, *, chat: bool) -> Call:
     """Return the call, or raise ``CallError`` with the field that is wrong."""
+    body = body_of(raw)
+    limit = integer(body, "max_completion_tokens", least=1)
+    if limit is None:
+        limit = integer(body, "max_tokens", least=1)
+    return Call(
+        chat=chat,
+        model=body["model"],
+        prompts=(_chat_prompt(body),) if chat else _prompts(body.get("prompt")),
+        max_tokens=limit if limit is not None or chat else 16,
+        ignore_eos=bool(body.get("ignore_eos")),
+        n=integer(body, "n", least=1, most=128) or 1,
+        stream=bool(body.get("stream")),
+        include_usage=bool((body.get("stream_options") or {}).get("include_usage")),
+    )
+
+
+def body_of(raw: bytes) -> dict[str, Any]:
+    """Return the body of a call that names its model, or raise ``CallError``."""
     try:
         body = json.loads(raw)
     except ValueError as error:
         raise CallError(400, f"the body is not JSON: {error}") from error
     if not isinstance(body, dict):
         raise CallError(400, "the body must be a JSON object")
-    limit = _integer(body, "max_completion_tokens", least=1)
-    if limit is None:
-        limit = _integer(body, "max_tokens", least=1)
-    model = body.get("model")
-    if not isinstance(model, str):
+    if not isinstance(body.get("model"), str):
         raise CallError(400, "model must be a string", param="model")
-    return Call(
-        chat=chat,
-        model=model,
-        prompts=(_chat_prompt(body),) if chat else _prompts(body.get("prompt")),
-        max_tokens=limit if limit is not None or chat else 16,
-        ignore_eos=bool(body.get("ignore_eos")),
-        n=_integer(body, "n", least=1, most=128) or 1,
-        stream=bool(body.get("stream")),
-        include_usage=bool((body.get("stream_options") or {}).get("include_usage")),
-    )
+    return body
 
 
-def _integer(body: Mapping[str, Any], name: str, *, least: int, most: int | None = None) -> int | None:
+def integer(body: Mapping[str, Any], name: str, *, least: int, most: int | None = None) -> int | None:
+    """Return an integer field, or None where it is not said; raise ``CallError`` where it is no such number."""
     value = body.get(name)
     if value is None:
         return None
@@ -98,13 +104,13 @@ def _chat_prompt(body: Mapping[str, Any]) -> bytes:
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
         raise CallError(400, "messages must be a list with at least one message", param="messages")
-    parts = [_on_token_boundary(json.dumps(body["tools"]))] if body.get("tools") else []
+    parts = [on_token_boundary(json.dumps(body["tools"]))] if body.get("tools") else []
     for message in messages:
         if not isinstance(message, dict):
             raise CallError(400, "every message must be an object", param="messages")
-        parts.append(_on_token_boundary(_content(message.get("content"))))
+        parts.append(on_token_boundary(_content(message.get("content"))))
         if message.get("tool_calls"):
-            parts.append(_on_token_boundary(json.dumps(message["tool_calls"])))
+            parts.append(on_token_boundary(json.dumps(message["tool_calls"])))
     return b"".join(parts)
 
 
@@ -120,7 +126,7 @@ def _content(content: Any) -> str:
 
 def _prompts(prompt: Any) -> tuple[bytes, ...]:
     if isinstance(prompt, str):
-        return (_on_token_boundary(prompt),)
+        return (on_token_boundary(prompt),)
     if isinstance(prompt, list) and prompt and all(isinstance(token, int) for token in prompt):
         return (b"".join((token & 0xFFFFFFFF).to_bytes(BYTES_PER_TOKEN, "little") for token in prompt),)
     if isinstance(prompt, list) and prompt:
@@ -130,7 +136,8 @@ def _prompts(prompt: Any) -> tuple[bytes, ...]:
     )
 
 
-def _on_token_boundary(text: str) -> bytes:
+def on_token_boundary(text: str) -> bytes:
+    """Return a text as bytes, filled up to whole tokens."""
     raw = text.encode()
     return raw + b" " * (-len(raw) % BYTES_PER_TOKEN)
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from aiohttp import web
 
+from wattline.fake import responses
 from wattline.fake.host import Answer, EngineHost
 from wattline.fake.openai import DONE, Call, CallError, Heading, parse, too_long, usage_of
 from wattline.fake.tally import exposition
@@ -46,6 +47,7 @@ class EngineServer:
         self._calls: dict[tuple[str, str], Handler] = {
             ("POST", "/v1/chat/completions"): self._chat,
             ("POST", "/v1/completions"): self._completions,
+            ("POST", "/v1/responses"): self._respond,
             ("GET", "/v1/models"): self._models,
             ("GET", "/health"): self._health,
             ("GET", "/metrics"): self._metrics,
@@ -131,6 +133,54 @@ class EngineServer:
                 await asyncio.sleep(self._chunk_wall_seconds if open_answers else 0)
             if open_answers and all(answer.ready_tokens == sent[answer.index] for answer in open_answers):
                 await _any_progress(open_answers)
+
+    async def _respond(self, request: web.Request) -> web.StreamResponse:
+        try:
+            call = responses.parse(await request.read())
+            at_seconds = self._world.catch_up()
+            (answer,) = answers = self._host.start(call, at_seconds)
+        except CallError as error:
+            return web.json_response(error.body(), status=error.status)
+        self._world.wake()
+        heading = responses.Heading(answer.id, call.model, int(at_seconds))
+        try:
+            if call.stream:
+                return await self._stream_response(request, heading, answer)
+            while not answer.ended:
+                await _any_progress(answers)
+            if answer.refused is not None:
+                refusal = too_long(answer.prompt_tokens, answer.tokens, self._host.longest_tokens)
+                return web.json_response(refusal.body(), status=refusal.status)
+            usage = responses.usage_of(answer.prompt_tokens, answer.cached_tokens, answer.tokens)
+            return web.json_response(heading.whole(answer.text, answer.finish_reason, usage))
+        finally:
+            self._host.stop(answers)
+            self._world.wake()
+
+    async def _stream_response(
+        self, request: web.Request, heading: responses.Heading, answer: Answer
+    ) -> web.StreamResponse:
+        stream = web.StreamResponse(
+            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
+        )
+        await stream.prepare(request)
+        await stream.write(heading.opening())
+        sent = 0
+        while not answer.ended or sent < answer.ready_tokens:
+            if sent == answer.ready_tokens:
+                await _any_progress([answer])
+                continue
+            now = answer.ready_tokens
+            await stream.write(heading.delta(answer.text[sent * BYTES_PER_TOKEN : now * BYTES_PER_TOKEN]))
+            sent = now
+            await asyncio.sleep(0 if answer.ended else self._chunk_wall_seconds)
+        if answer.refused is not None:
+            await stream.write(heading.failure(answer.refused))
+        else:
+            usage = responses.usage_of(answer.prompt_tokens, answer.cached_tokens, answer.tokens)
+            await stream.write(heading.closing(answer.text, answer.finish_reason, usage))
+        await stream.write_eof()
+        return stream
 
     async def _models(self, request: web.Request) -> web.Response:  # noqa: ARG002 - aiohttp's signature
         model = {

@@ -8,6 +8,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from wattline.gateway.choose import models
 from wattline.gateway.metrics import registry
+from wattline.gateway.prompt import Api
 from wattline.gateway.refusal import Reason, Refused
 from wattline.gateway.service import Gateway
 from wattline.gateway.source import Source
@@ -46,8 +47,7 @@ class Routes:
         app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[refusals])
         app.add_routes(
             [
-                web.post("/v1/chat/completions", self._chat),
-                web.post("/v1/completions", self._completions),
+                *(web.post(f"/v1/{api}", self._completing(api)) for api in Api),
                 web.get("/v1/models", self._models),
                 web.get("/v1/models/{model:.+}", self._model),
                 web.post("/finish_session", self._finish),
@@ -61,11 +61,11 @@ class Routes:
         )
         return app
 
-    async def _chat(self, request: web.Request) -> web.StreamResponse:
-        return await self._gateway.complete(request, chat=True)
+    def _completing(self, api: Api) -> Handler:
+        async def complete(request: web.Request) -> web.StreamResponse:
+            return await self._gateway.complete(request, api)
 
-    async def _completions(self, request: web.Request) -> web.StreamResponse:
-        return await self._gateway.complete(request, chat=False)
+        return complete
 
     async def _models(self, request: web.Request) -> web.Response:  # noqa: ARG002 - aiohttp's signature
         return web.json_response({"object": "list", "data": [_model(name) for name in self._names()]})

@@ -8,6 +8,7 @@ from wattline.api.inferencepool import InferencePool
 from wattline.doors.clock import Clock
 from wattline.doors.engine import EngineSample
 from wattline.gateway.blocks import Blocks
+from wattline.gateway.prompt import Api
 from wattline.gateway.served import EnginePlace, ServedPool
 from wattline.gateway.settings import Settings
 from wattline.loops.desk import Desk
@@ -82,7 +83,7 @@ class Pool:
         self.blocks = Blocks()
         self.tokens_per_byte = Learnt(1_000.0, 4_000.0)
         """Tokens of a prompt for a byte of its text; four bytes a token until usage says better."""
-        self.tokens_per_stream_byte = Learnt(10.0, 2_000.0)
+        self.stream_ratios = {api: Learnt(10.0, 2_000.0) for api in Api}
         """Output tokens for a byte of a stream, framing included."""
         self.replicas: dict[str, Replica] = {}
         self.desk = Desk(_desk_spec(served.pool, settings), (), Ledger(self.tokens_per_byte.ratio))

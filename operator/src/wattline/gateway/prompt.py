@@ -3,18 +3,29 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any
 
+from wattline.gateway import responses
 from wattline.gateway.refusal import Reason, Refused
 
 MAX_ID_BYTES = 256
 """Longer ids in hints are ignored (vllm-router's limit)."""
 
 
+class Api(StrEnum):
+    """The kinds of calls, by their path under /v1."""
+
+    CHAT = "chat/completions"
+    COMPLETIONS = "completions"
+    RESPONSES = "responses"
+
+
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """One parsed request."""
 
+    api: Api
     model: str
     text: bytes
     """What the engine will read, in its order: tools, then messages; equal conversations have equal text."""
@@ -45,7 +56,7 @@ class Prompt:
         return replace(self, model=model, body=body)
 
 
-def parse(raw: bytes, *, chat: bool) -> Prompt:
+def parse(raw: bytes, api: Api) -> Prompt:
     """Return the request, or raise `Refused` with what is wrong with it."""
     try:
         data = json.loads(raw)
@@ -56,21 +67,23 @@ def parse(raw: bytes, *, chat: bool) -> Prompt:
     model = data.get("model")
     if not isinstance(model, str):
         raise _bad("model must be a string", "model")
-    pieces = list(_messages(data) if chat else _completion(data))
+    pieces = list(_PIECES[api](data))
     first = next((end for end, (role, _) in enumerate(pieces, 1) if role == "user"), len(pieces))
     stream = data.get("stream") is True
     options = data.get("stream_options")
     wants = isinstance(options, dict) and bool(options.get("include_usage"))
+    splice = stream and not wants and api is not Api.RESPONSES  # which always ends with usage
     return Prompt(
+        api=api,
         model=model,
         text=b"".join(part for _, text in pieces for part in text),
         opening_bytes=sum(len(part) for _, text in pieces[:first] for part in text),
         continues=any(role == "assistant" for role, _ in pieces),
         stream=stream,
         wants_usage=wants,
-        sequences=_sequences(data, chat=chat),
+        sequences=_sequences(data, api),
         hints=_hints(data),
-        body=_with_usage(raw, data) if stream and not wants else raw,
+        body=_with_usage(raw, data) if splice else raw,
     )
 
 
@@ -108,11 +121,22 @@ def _completion(data: Mapping[str, Any]) -> Iterator[tuple[str, tuple[bytes, ...
         raise _bad("prompt must be a string or a list", "prompt")
 
 
-def _sequences(data: Mapping[str, Any], *, chat: bool) -> int:
+_PIECES = {Api.CHAT: _messages, Api.COMPLETIONS: _completion, Api.RESPONSES: responses.pieces}
+"""What reads role and text of everything that an engine will read."""
+
+
+def _sequences(data: Mapping[str, Any], api: Api) -> int:
+    if api is Api.RESPONSES:
+        return 1
     asked = data.get("n")
     choices = asked if isinstance(asked, int) and asked > 0 else 1
     prompt = data.get("prompt")
-    several = not chat and isinstance(prompt, list) and bool(prompt) and not isinstance(prompt[0], int)
+    several = (
+        api is Api.COMPLETIONS
+        and isinstance(prompt, list)
+        and bool(prompt)
+        and not isinstance(prompt[0], int)
+    )
     return choices * (len(prompt) if several and isinstance(prompt, list) else 1)
 
 

@@ -8,6 +8,7 @@ import aiohttp
 from aiohttp import web
 
 from wattline.doors.clock import Clock
+from wattline.gateway.prompt import Api
 from wattline.gateway.refusal import error_event
 from wattline.gateway.sse import Stream, usage_of
 from wattline.gateway.turn import Turn
@@ -124,7 +125,8 @@ class Proxy:
         headers: Callable[[], Mapping[str, str]],
         progress: Callable[[Turn], None],
     ) -> Sent:
-        stream = Stream(keep_usage=turn.prompt.wants_usage)
+        typed = turn.prompt.api is Api.RESPONSES
+        stream = Stream(keep_usage=turn.prompt.wants_usage, repeats=typed)
         parts = answer.content.iter_any().__aiter__()
         first = await anext(parts, None)  # until here the turn can still go elsewhere
         if first is None:
@@ -137,8 +139,8 @@ class Proxy:
             part: bytes | None = first
             while part is not None:
                 turn.last_seconds = self._clock.now()
-                turn.stream_bytes += len(part)
                 passed = stream.feed(part)
+                turn.stream_bytes = stream.answer_bytes
                 turn.usage = stream.usage or turn.usage
                 progress(turn)
                 if passed:
@@ -151,7 +153,7 @@ class Proxy:
                 broke = "it closed the stream before its end"
             if broke:
                 broke = f"engine {turn.pool.name}/{turn.replica} failed in the middle of its answer: {broke}"
-                await _give(response.write(error_event(broke, "engine_failed")))
+                await _give(response.write(error_event(broke, "engine_failed", typed=typed)))
             else:
                 await _give(response.write(stream.finish()))
             await _give(response.write_eof())

@@ -111,7 +111,7 @@ class Reckoning:
             return
         ratio.add(turn.usage.prompt_tokens, len(turn.prompt.text))
         if turn.prompt.stream:
-            turn.pool.tokens_per_stream_byte.add(turn.usage.completion_tokens, turn.stream_bytes)
+            turn.pool.stream_ratios[turn.prompt.api].add(turn.usage.completion_tokens, turn.stream_bytes)
         chain.tokens = held_tokens
         chain.counted_bytes = len(turn.prompt.text) + round(turn.usage.completion_tokens / ratio.ratio)
 

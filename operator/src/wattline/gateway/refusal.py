@@ -64,7 +64,10 @@ def error_body(refused: Refused) -> str:
     return Refusal(error=error).model_dump_json(by_alias=True)
 
 
-def error_event(message: str, code: str) -> bytes:
-    """Return the server-sent event that ends a stream that cannot go on."""
+def error_event(message: str, code: str, *, typed: bool = False) -> bytes:
+    """Return the server-sent event that ends a stream that cannot go on; ``typed`` as ``/v1/responses`` shapes it."""
     error = {"message": message, "type": "server_error", "code": code, "param": None}
+    if typed:  # clients look for the message in either place
+        event = {"type": "error", "code": code, "message": message, "param": None, "error": error}
+        return b"event: error\ndata: " + json.dumps(event).encode() + b"\n\n"
     return b"data: " + json.dumps({"error": error}).encode() + b"\n\n"

@@ -13,7 +13,7 @@ from wattline.gateway.counts import Counts
 from wattline.gateway.energy import Energy, Replica
 from wattline.gateway.identity import identify
 from wattline.gateway.pool import Pool
-from wattline.gateway.prompt import Prompt, parse
+from wattline.gateway.prompt import Api, Prompt, parse
 from wattline.gateway.proxy import EngineFailedError, Proxy, Sent
 from wattline.gateway.reckoning import Reckoning
 from wattline.gateway.refusal import Reason, Refused
@@ -91,11 +91,11 @@ class Gateway:
                 self.telling.pool(self.pools[name], "takes nothing new", "the pool was deleted")
         self._pump()
 
-    async def complete(self, request: web.Request, *, chat: bool) -> web.StreamResponse:
+    async def complete(self, request: web.Request, api: Api) -> web.StreamResponse:
         """Answer a completion request; raise `Refused` where there is no answer."""
         arrived_seconds = self.clock.now()
         try:
-            turn = self._meet(request, parse(await request.read(), chat=chat), arrived_seconds)
+            turn = self._meet(request, parse(await request.read(), api), arrived_seconds)
         except Refused as refused:
             self.counts.refusals["", str(refused.reason)] += 1
             raise

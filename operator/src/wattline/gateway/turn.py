@@ -33,6 +33,7 @@ class Turn:
     """First byte of the answer."""
     last_seconds: float = 0.0
     stream_bytes: int = 0
+    """Bytes of the stream that came with new text, framing included."""
     counted_tokens: float = 0.0
     """Output tokens told to the agent rates so far."""
     usage: Usage | None = None
@@ -60,7 +61,7 @@ class Turn:
         """Output tokens so far; estimated from the stream until the engine says."""
         if self.usage is not None:
             return self.usage.completion_tokens
-        return self.stream_bytes * self.pool.tokens_per_stream_byte.ratio
+        return self.stream_bytes * self.pool.stream_ratios[self.prompt.api].ratio
 
     @property
     def cached_tokens(self) -> int:
