@@ -246,6 +246,7 @@ async def test_while_the_api_server_is_away_everything_stays_as_it_was_last_told
 
 
 async def test_it_is_ready_once_it_knows_what_there_is(server):
+    server.put(pool("without-replicas"))
     fault = server.hold(path="inferencepools")
     async with gateway_of(server) as cluster:
         await asyncio.wait_for(fault.reached.wait(), 5)

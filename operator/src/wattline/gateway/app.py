@@ -118,7 +118,7 @@ class Routes:
         if not self._source.known:
             return web.Response(status=503, text="the API server has not said yet which pools there are\n")
         waiting = [name for name, pool in gateway.pools.items() if not pool.reachable and not pool.gone]
-        if waiting:
+        if waiting and self._source.engines_first:
             return web.Response(status=503, text=f"no engine answers yet: {', '.join(waiting)}\n")
         return web.Response(text="ready\n")
 

@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 class FilesSource:
     """Manifests, looked at once a period."""
 
+    engines_first = True
     known = True
 
     def __init__(

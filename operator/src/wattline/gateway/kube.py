@@ -42,6 +42,8 @@ LOOK_SECONDS = 5.0
 class KubeSource:
     """Watches the API server; while that is away, everything stays as it was last told."""
 
+    engines_first = False
+
     def __init__(self, kube: Kube, clock: Clock) -> None:
         self._clock = clock
         self._changed = asyncio.Event()

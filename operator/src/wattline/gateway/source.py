@@ -9,6 +9,10 @@ from wattline.gateway.served import Served
 class Source(Protocol):
     """Manifests in a folder, or the objects of a cluster."""
 
+    engines_first: bool
+    """Whether the gateway is ready only once an engine of every pool answers. In a cluster it is not: a pool that
+    somebody makes, or scales to none, must not take the others' traffic away."""
+
     @property
     def known(self) -> bool:
         """Whether what there is was seen whole once."""

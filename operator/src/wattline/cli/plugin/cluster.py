@@ -50,11 +50,13 @@ class Cluster:
         """Return the namespace of the user's objects."""
         return self.wanted or self.access.namespace
 
-    def run(self, do: Callable[[Kube], Awaitable[T]]) -> T:
-        """Do something there; raise `click.ClickException` with a remedy where the cluster refuses."""
+    def run(self, do: Callable[[Kube], Awaitable[T]], *, acting_as: str = "") -> T:
+        """Do something there, as somebody else if said; raise `click.ClickException` with a remedy where the
+        cluster refuses.
+        """
 
         async def main() -> T:
-            async with session(self.access, MANAGER) as connections:
+            async with session(self.access, MANAGER, acting_as=acting_as) as connections:
                 return await do(Kube(connections, self.access, manager=MANAGER))
 
         try:

@@ -5,9 +5,9 @@ import getpass
 import click
 
 from wattline.cli.plugin.cluster import MANAGER, Cluster, with_cluster
-from wattline.cli.restore import Seconds
+from wattline.cli.restore import Seconds, silent
 from wattline.controller.restore import restore as put_back
-from wattline.controller.restore_cluster import ClusterOrders
+from wattline.controller.restore_cluster import ACCOUNT, ClusterOrders
 from wattline.doors.clock import BootClock, utc, utc_micros
 from wattline.doors.kube.client import Kube
 
@@ -28,7 +28,8 @@ def restore(cluster: Cluster, everything: bool, timeout: float) -> None:  # noqa
     """Put every GPU back to its limits and clocks before Wattline, and name the nodes that did not answer.
 
     Takes the operator's lease, so that no node is taken back meanwhile; nothing holds any budget from then on. The
-    operator leads again when it is restarted, or after an hour.
+    operator leads again after an hour, or when the lease is deleted. Acts as the account of the chart's restore,
+    which alone may write orders beside the operator; you need the right to impersonate it.
     """
     holder = f"{MANAGER}-{getpass.getuser()}"
 
@@ -37,6 +38,6 @@ def restore(cluster: Cluster, everything: bool, timeout: float) -> None:  # noqa
         orders = ClusterOrders(kube, clock, cluster.ours, holder, utc(), utc_micros())
         return await put_back(orders, clock, timeout_seconds=timeout, say=click.echo)
 
-    left = cluster.run(release)
+    left = cluster.run(release, acting_as=f"system:serviceaccount:{cluster.ours}:{ACCOUNT}")
     if left:
-        raise click.ClickException(f"did not answer within {timeout:g} s: {', '.join(left)}")
+        raise click.ClickException(silent(left, timeout, cluster.ours))

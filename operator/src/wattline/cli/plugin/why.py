@@ -18,6 +18,9 @@ from wattline.doors.kube.resources import EVENTS, POWER_NODES, Json
 from wattline.model.errors import ClusterError
 from wattline.model.wire import DecisionsView
 
+OF_THE_CLUSTER = "default"
+"""Namespace where Events of objects without a namespace stand."""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -155,7 +158,7 @@ async def _events(kube: Kube, about: Named, problems: list[str]) -> list[Line]:
         return []
     chosen = f"regarding.kind={about.kind},regarding.name={about.name}"
     try:
-        found, _ = await kube.all(EVENTS, about.namespace, fields=chosen)
+        found, _ = await kube.all(EVENTS, about.namespace or OF_THE_CLUSTER, fields=chosen)
     except ClusterError as error:
         problems.append(f"Events are not known: {error}")
         return []
