@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ from wattline.controller.restore_box import BoxOrders
 from wattline.doors import state as folder
 from wattline.doors.clock import BootClock, utc, utc_micros
 from wattline.model.errors import WattlineError
+from wattline.model.names import LEADER
 
 
 class Seconds(click.ParamType[float]):
@@ -70,7 +72,18 @@ def restore(
     except WattlineError as error:
         raise click.ClickException(str(error)) from error
     if left:
-        raise click.ClickException(f"did not answer within {timeout_seconds:g} s: {', '.join(left)}")
+        raise click.ClickException(silent(left, timeout_seconds, namespace if cluster else None))
+
+
+def silent(nodes: Sequence[str], timeout_seconds: float, namespace: str | None) -> str:
+    """Return what to say of nodes that did not answer, in a cluster with what becomes of them."""
+    said = f"did not answer within {timeout_seconds:g} s: {', '.join(nodes)}"
+    if namespace is None:
+        return said
+    return (
+        f"{said}\nThe order to put their GPUs back stands, and their agents follow it when they can. The operator stands "
+        f"back for an hour; to have it back at once: kubectl delete lease -n {namespace} {LEADER}"
+    )
 
 
 def _on_box(state: Path, speed: float, timeout_seconds: float) -> tuple[str, ...]:

@@ -17,6 +17,9 @@ from wattline.model.names import HELD, LEADER, UNCAPPED
 HOLD_SECONDS = 3600
 """How long the operator stays away after a restore that is not followed by its removal."""
 
+ACCOUNT = "wattline-restore"
+"""Service account that may write what a restore writes; part of the chart."""
+
 NOTICE_SECONDS = RENEW_SECONDS + 1.0
 """After this long the leader there was has tried to renew, and knows that it leads no more."""
 

@@ -216,9 +216,9 @@ class Kube:
             raise Away(f"{what}: {_cause(error)}") from error
 
 
-def session(access: Access, agent: str) -> aiohttp.ClientSession:
+def session(access: Access, agent: str, *, acting_as: str = "") -> aiohttp.ClientSession:
     """Return a session that says who we are in every request; it keeps connections, and lets watches be as long
-    as they like.
+    as they like. ``acting_as`` is another account, for those who may impersonate it.
     """
 
     async def signed(
@@ -231,7 +231,8 @@ def session(access: Access, agent: str) -> aiohttp.ClientSession:
 
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ssl=access.trust or True),
-        headers={"Accept": "application/json", "User-Agent": agent},
+        headers={"Accept": "application/json", "User-Agent": agent}
+        | ({"Impersonate-User": acting_as} if acting_as else {}),
         middlewares=(signed,),
     )
 
