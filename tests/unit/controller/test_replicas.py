@@ -6,7 +6,7 @@ import pytest
 from tests.unit.controller.small_cluster import Cluster, pod, pool, row
 
 from wattline.api.base import ConditionStatus
-from wattline.api.inferencepool import Endpoint, Engine, PoolRef, WorkloadRef
+from wattline.api.inferencepool import Endpoint, Engine, PoolPower, PoolRef, WattRange, WorkloadRef
 from wattline.api.powerdomain import Mode
 from wattline.controller.replicas import resolve
 from wattline.model.cluster import Broken, MachineSeen, Owner, WorkloadSeen
@@ -80,6 +80,35 @@ def test_of_a_leader_worker_set_the_leaders_answer():
     here.settle()
 
     assert [each.name for each in here.pool_statuses["agents/coder"].endpoints] == ["coder-0"]
+
+
+def test_a_group_over_two_nodes_is_one_replica_whose_gpus_all_have_the_pools_bounds():
+    name, group, index = (
+        f"leaderworkerset.sigs.k8s.io/{each}" for each in ("name", "group-index", "worker-index")
+    )
+    ref = WorkloadRef(api_version="leaderworkerset.x-k8s.io/v1", kind="LeaderWorkerSet", name="coder")
+    power = PoolPower(watts_per_gpu=WattRange(min=300))
+    here = Cluster(row(watts=2000), pools=[pool(workload_ref=ref, power=power)], row_a=("n1", "n2"), gpus=2)
+    here.workloads = {("LeaderWorkerSet", "agents", "coder"): workload("LeaderWorkerSet")}
+    here.rounds()
+    for number, node in enumerate(("n1", "n1", "n2")):
+        labels = {"app": "coder", name: "coder", group: "0", index: str(number)}
+        run(here, f"coder-0-{number}", labels=labels, node=node)
+    here.settle()
+    for node in here.nodes.values():
+        node.follow(here.store)
+    here.settle()
+
+    (only,) = here.pool_statuses["agents/coder"].endpoints
+    assert (only.name, only.gpus, only.traffic) == ("coder-0-0", ("n1-0", "n1-1"), True)
+    assert [each.watts_min for each in here.store["n2"][0].gpus] == [300, None]
+    assert here.store["n2"][0].replicas[0].url == only.url
+    assert here.pool_statuses["agents/coder"].draw_watts == pytest.approx(300)
+
+    here.nodes["n2"].reboot()
+    here.nodes["n2"].publish()
+    here.settle()
+    assert not here.replica("coder-0-0").traffic, "a part of it is not read back"
 
 
 def test_a_label_alone_does_not_make_a_pod_one_of_a_templates():

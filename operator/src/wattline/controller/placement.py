@@ -77,7 +77,8 @@ def _known(view: ClusterView) -> list[_Pod]:
         size = max((len(each.gpus) for each in replicas), default=0)
         for each in replicas:
             if each.pod is not None:
-                owners.setdefault(each.pod.full_name, (pool, size))
+                for pod in (each.pod, *(worker.pod for worker in each.workers)):
+                    owners.setdefault(pod.full_name, (pool, size))
     given = _given(view)
     found: list[_Pod] = []
     for name, pod in view.pods.items():

@@ -62,6 +62,7 @@ def _status(
         observed_generation=generation,
     )
     gpus = {(each.node, uuid) for each in replicas for uuid in each.gpus}
+    gpus |= {(part.pod.node, uuid) for each in replicas for part in each.workers for uuid in part.gpus}
     if not view.clustered:
         gpus = {(each.node, uuid) for each in pool.spec.endpoints for uuid in each.gpus}
     return InferencePoolStatus(
@@ -86,12 +87,11 @@ def _leaving(replica: Replica) -> bool:
 
 
 def _endpoint(replica: Replica, view: ClusterView, held: Held, placed: Placed) -> EndpointStatus:
-    enforced = replica.node in held.tree.hangs_on and held.tree.enforced(replica.node)
+    parts = [(replica.node, replica.gpus), *((each.pod.node, each.gpus) for each in replica.workers)]
     reason = _reason(replica, view, placed)
     runs = replica.pod is None or (replica.pod.ready and not replica.pod.leaving)
     ours = reason.partition(":")[0] not in SHARED
-    node = view.nodes.get(replica.node)
-    held_back = enforced and (node is None or not replica.gpus or not capped(node, replica.gpus))
+    held_back = any(_held_back(node, gpus, view, held) for node, gpus in parts)
     if not reason and held_back and view.clustered:
         reason = "UncappedGpus: its GPUs are not read back under the limits of an enforced domain yet"
     return EndpointStatus(
@@ -103,6 +103,14 @@ def _endpoint(replica: Replica, view: ClusterView, held: Held, placed: Placed) -
         traffic=runs and ours and bool(replica.url) and not held_back,
         reason=reason,
     )
+
+
+def _held_back(name: str, gpus: tuple[str, ...], view: ClusterView, held: Held) -> bool:
+    """Whether GPUs of a node may get no work: a domain above them is enforced, and they are not read back."""
+    if name not in held.tree.hangs_on or not held.tree.enforced(name):
+        return False
+    node = view.nodes.get(name)
+    return node is None or not gpus or not capped(node, gpus)
 
 
 def _reason(replica: Replica, view: ClusterView, placed: Placed) -> str:

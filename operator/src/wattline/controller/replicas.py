@@ -4,13 +4,13 @@ From here on claims, orders and verdicts are the same in a cluster and on a box.
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from wattline.api.base import ConditionStatus
 from wattline.api.inferencepool import Endpoint, InferencePool
 from wattline.controller import sources
 from wattline.controller.members import members
-from wattline.model.cluster import ClusterView, NodeView, PodSeen, Replica
+from wattline.model.cluster import ClusterView, NodeView, PodSeen, Replica, Worker
 from wattline.model.fleet import Fleet, full_name
 from wattline.model.references import Problem, endpoints
 
@@ -111,9 +111,7 @@ def _replicas(pools: Iterable[InferencePool], view: ClusterView) -> dict[str, tu
     for pool in by_pods:
         name = full_name(pool)
         if pool.spec.of_pods:
-            seen = [
-                _of_pod(pool, pod, given.get(pod.full_name, ()), view) for pod in sources.pods(pool, view)
-            ]
+            seen = [_of_pod(pool, pod, given, view) for pod in sources.pods(pool, view)]
         else:
             seen = [_listed(each, view) for each in pool.spec.active()]
         found[name] = tuple(_alone(name, each, pods, gpus) for each in seen)
@@ -131,15 +129,23 @@ def _given(view: ClusterView) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _of_pod(pool: InferencePool, pod: PodSeen, gpus: tuple[str, ...], view: ClusterView) -> Replica:
+def _of_pod(
+    pool: InferencePool, pod: PodSeen, given: Mapping[str, tuple[str, ...]], view: ClusterView
+) -> Replica:
     host = f"[{pod.address}]" if ":" in pod.address else pod.address
+    group = [Worker(each, given.get(each.full_name, ())) for each in sources.workers(pool, pod, view)]
+    own = given.get(pod.full_name, ())
+    beside = [uuid for each in group if each.pod.node == pod.node for uuid in each.gpus]
+    reasons = [_pod_reason(pod, (*own, *beside), view)]
+    reasons += [_pod_reason(each.pod, each.gpus, view) for each in group]
     return Replica(
         name=pod.name,
         node=pod.node,
         url=f"http://{host}:{sources.port(pool, view)}" if pod.address else "",
-        gpus=gpus,
+        gpus=(*own, *beside),
         pod=pod,
-        reason=_pod_reason(pod, gpus, view),
+        workers=tuple(each for each in group if each.pod.node != pod.node),
+        reason=next((reason for reason in reasons if reason), ""),
     )
 
 
@@ -196,11 +202,18 @@ def _alone(pool: str, replica: Replica, pods: dict[str, str], gpus: dict[str, st
 
 
 def _engines(replicas: Iterable[Replica]) -> tuple[Endpoint, ...]:
-    """Return the replicas that are engines with GPUs, also those that are ending or not ready: their GPUs draw."""
+    """Return the replicas that are engines with GPUs, also those that are ending or not ready: their GPUs draw.
+
+    Of a replica on several nodes each node gets its part, at the leader's address: the part takes the pool's
+    bounds, and as no gateway speaks of it there, its clock is never lowered.
+    """
     return tuple(_engine_of(replicas))
 
 
 def _engine_of(replicas: Iterable[Replica]) -> Iterator[Endpoint]:
     for each in replicas:
-        if each.gpus and each.url and each.node:
-            yield Endpoint(name=each.name, url=each.url, node=each.node, gpus=each.gpus[:MOST_GPUS])
+        places = [(each.name, each.node, each.gpus)]
+        places += [(worker.pod.name, worker.pod.node, worker.gpus) for worker in each.workers]
+        for name, node, gpus in places:
+            if gpus and each.url and node:
+                yield Endpoint(name=name, url=each.url, node=node, gpus=gpus[:MOST_GPUS])

@@ -13,6 +13,9 @@ GATEWAY_POOL = "InferencePool"
 """Kind that a poolRef names, of the Gateway API inference extension."""
 
 LEADER_WORKER_SET = "LeaderWorkerSet"
+GROUP_OF = ("leaderworkerset.sigs.k8s.io/name", "leaderworkerset.sigs.k8s.io/group-index")
+"""Labels that the pods of one group of a LeaderWorkerSet share; a group is a replica."""
+
 WORKER_INDEX = "leaderworkerset.sigs.k8s.io/worker-index"
 """Label of the pods of a LeaderWorkerSet; the leader of a group is 0."""
 
@@ -69,6 +72,20 @@ def pods(pool: InferencePool, view: ClusterView) -> tuple[PodSeen, ...]:
         and selects(chosen, pod.labels)
         and (pool.spec.template is None or _made_by(pool, pod))
         and (not _of_groups(pool) or pod.labels.get(WORKER_INDEX, "0") == "0")
+    )
+
+
+def workers(pool: InferencePool, leader: PodSeen, view: ClusterView) -> tuple[PodSeen, ...]:
+    """Return the other pods of a leader's group, by name; none but of a LeaderWorkerSet."""
+    group = [leader.labels.get(label) for label in GROUP_OF]
+    if not _of_groups(pool) or None in group:
+        return ()
+    return tuple(
+        pod
+        for _, pod in sorted(view.pods.items())
+        if pod.namespace == leader.namespace
+        and [pod.labels.get(label) for label in GROUP_OF] == group
+        and pod.name != leader.name
     )
 
 

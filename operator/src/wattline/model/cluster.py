@@ -21,6 +21,7 @@ __all__ = [
     "Owner",
     "PodSeen",
     "Replica",
+    "Worker",
     "WorkloadSeen",
 ]
 
@@ -169,6 +170,14 @@ class Broken:
 
 
 @dataclass(frozen=True, slots=True)
+class Worker:
+    """A pod that works for a replica whose engine another pod, its leader, answers for."""
+
+    pod: PodSeen
+    gpus: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Replica:
     """One replica of a pool as found in a pass."""
 
@@ -179,6 +188,8 @@ class Replica:
     gpus: tuple[str, ...] = ()
     pod: PodSeen | None = None
     """None where a user listed the endpoint."""
+    workers: tuple[Worker, ...] = ()
+    """Workers on other nodes; GPUs of those beside the leader are among its own."""
     reason: str = ""
     """Why it can do no work, one CamelCase word with a detail after a colon; empty if it can."""
 
