@@ -23,6 +23,7 @@ EVERYTHING = (
     "operator.priorityClassName=system-cluster-critical",
     "operator.nodeSelector.pool=system",
     "operator.affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].weight=1",
+    "operator.affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].podAffinityTerm.topologyKey=zone",
     "operator.extraArgs[0]=--help",
     "operator.extraEnv[0].name=A",
     "operator.extraEnv[0].value=b",
