@@ -38,7 +38,8 @@ class Kubelet:
         self._slices: Slices = {}
         self._slices_at = float("-inf")
         self._said: tuple[str, ...] = ()
-        self.seen = Mapped()
+        self.seen: Mapped | None = None
+        """None until the kubelet has answered once."""
 
     async def follow(self) -> None:
         """Ask until cancelled."""

@@ -68,8 +68,9 @@ class Network:
         return () if self._view is None else tuple(gpu.status.uuid for gpu in self._view.gpus)
 
     def pods(self) -> Mapped:
-        """Return which pod has which GPU."""
-        return Mapped() if self.kubelet is None else self.kubelet.seen
+        """Return which pod has which GPU; as the status told last until the kubelet has told us."""
+        seen = None if self.kubelet is None else self.kubelet.seen
+        return Mapped(self._orders.pods) if seen is None else seen
 
     def status(self) -> PowerNodeStatus | None:
         """Return the status as it is now; none before the first view."""
@@ -99,7 +100,7 @@ class Network:
         host, _, port = self._config.listen.rpartition(":")
         runner = web.AppRunner(app(self.face()), access_log=None, shutdown_timeout=1.0)
         await runner.setup()
-        site = web.TCPSite(runner, host or "127.0.0.1", int(port))
+        site = web.TCPSite(runner, host.strip("[]") or "127.0.0.1", int(port))
         try:
             await site.start()
         except OSError as error:

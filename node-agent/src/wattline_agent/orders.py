@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from wattline.api.powernode import PowerNodeStatus
+from wattline.api.powernode import PodGpus, PowerNodeStatus
 from wattline_agent.messages import LeaseSeen, OrderSeen
 
 
@@ -19,6 +19,14 @@ class Orders(Protocol):
     @property
     def lease(self) -> LeaseSeen | None:
         """Return the order's lease as last seen; none while there is none."""
+
+    @property
+    def looked(self) -> bool:
+        """Return whether it is known what stands there; before that nothing is written over it."""
+
+    @property
+    def pods(self) -> tuple[PodGpus, ...]:
+        """Return the pods with GPUs that the status told of last, perhaps a predecessor's."""
 
     async def follow(self) -> None:
         """Keep both up to date, until cancelled."""

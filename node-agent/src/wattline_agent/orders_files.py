@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from wattline.api.base import Metadata
-from wattline.api.powernode import PowerNode, PowerNodeStatus
+from wattline.api.powernode import PodGpus, PowerNode, PowerNodeStatus
 from wattline.doors import state as files
 from wattline.doors.clock import Clock
 from wattline.model.errors import ClusterError
@@ -26,6 +26,8 @@ class FileOrders:
         self._clock = clock
         self._marks: dict[Path, object] = {}
         self._complaint = ""
+        self.looked = True
+        self.pods: tuple[PodGpus, ...] = ()
         self.order: OrderSeen | None = None
         self.lease: LeaseSeen | None = None
 

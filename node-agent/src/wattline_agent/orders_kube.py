@@ -5,14 +5,15 @@ ends and the failsafe begins, as on a box. Nothing but this node's status is eve
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from wattline.api.powernode import PowerNodeSpec, PowerNodeStatus
+from wattline.api.powernode import PodGpus, PowerNodeSpec, PowerNodeStatus
 from wattline.doors.clock import Clock
 from wattline.doors.kube.cache import Cache
 from wattline.doors.kube.client import Kube
@@ -30,6 +31,7 @@ LOOK_SECONDS = 0.2
 SILENCE_SECONDS = 25.0
 """Ours: a lease is renewed every 15 s and an order lives for 60, so that one lost renewal and a new watch fit in."""
 SLICES = Resource("resource.k8s.io/v1", "ResourceSlice", "resourceslices", namespaced=False)
+PODS = TypeAdapter(tuple[PodGpus, ...])
 BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -47,6 +49,12 @@ class KubeOrders:
         self._last: OrderSeen | None = None
         """The last order that could be understood."""
         self._complaints: dict[str, str] = {}
+        self.pods: tuple[PodGpus, ...] = ()
+
+    @property
+    def looked(self) -> bool:
+        """Return whether the server has told what stands there."""
+        return self._nodes.synced
 
     @property
     def order(self) -> OrderSeen | None:
@@ -125,6 +133,8 @@ class KubeOrders:
     def _read(self, raw: Json) -> OrderSeen | str:
         """Keep what a PowerNode orders, or why it cannot be understood; the last that could be stays."""
         meta = raw["metadata"]
+        with contextlib.suppress(ValidationError):  # somebody else's status is not worth a word
+            self.pods = PODS.validate_python(raw.get("status", {}).get("pods", ()))
         try:
             spec = PowerNodeSpec.model_validate(raw.get("spec"))
         except ValidationError as error:

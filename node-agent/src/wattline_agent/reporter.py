@@ -62,4 +62,4 @@ class Reporter:
         if order is not None and order.uid != self._object:  # another object of our name has no status yet
             self._object, self._due = order.uid, Due()
         fresh = self._fresh()
-        return fresh is not None and self._due.now(fresh, now)
+        return self._orders.looked and fresh is not None and self._due.now(fresh, now)

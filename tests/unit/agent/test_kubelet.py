@@ -34,7 +34,7 @@ async def until(done) -> None:
 
 
 def has(kubelet) -> dict[str, tuple[str, ...]]:
-    return {each.name: each.gpus for each in kubelet.seen.pods}
+    return {} if kubelet.seen is None else {each.name: each.gpus for each in kubelet.seen.pods}
 
 
 async def test_pods_are_followed_as_they_come_and_go(tmp_path):

@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from tests.unit.agent.rig import but, replica, spec
 
+from wattline.api.powernode import PodGpus
 from wattline.doors.clock import BootClock
 from wattline_agent.channel import Channel, pair
 from wattline_agent.gateways import Gateways
@@ -40,6 +41,8 @@ class Ordered:
 
     order: OrderSeen | None = None
     lease: LeaseSeen | None = None
+    looked: bool = True
+    pods: tuple[PodGpus, ...] = ()
 
     async def follow(self) -> None:
         """Nothing changes."""

@@ -223,6 +223,16 @@ async def test_the_status_of_this_node_alone_is_written_by_our_field_manager_and
         }
 
 
+async def test_the_pods_that_a_predecessor_told_of_are_known_as_soon_as_anything_is():
+    async with FakeApiServer() as server:
+        server.put({**node(spec()), "status": STATUS.model_dump(mode="json", by_alias=True)})
+        async with following(server) as orders:
+            assert not orders.looked
+            await until(lambda: orders.looked)
+
+            assert orders.pods == STATUS.pods
+
+
 async def test_a_node_without_an_object_has_no_status_to_write():
     async with FakeApiServer() as server, following(server) as orders:
         await until(lambda: orders.order is not None)

@@ -1,9 +1,12 @@
 """The kubelet's socket: our own client against a real gRPC server."""
 
 import asyncio
+from contextlib import suppress
 
 import grpc
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.fakes.kubelet import FakeKubelet, container, pod
 
 from wattline.model.errors import BackendError
@@ -116,6 +119,12 @@ async def test_a_server_that_hangs_is_given_up(tmp_path):
 def test_what_is_no_message_is_refused(message):
     with pytest.raises(ValueError, match=r"field|number"):
         tuple(fields(message))
+
+
+@given(st.binary(max_size=200))
+def test_whatever_arrives_is_read_or_refused(message):
+    with suppress(ValueError):
+        decode(message)
 
 
 def test_what_we_do_not_know_is_passed_over():

@@ -19,6 +19,8 @@ class Board:
 
     order: OrderSeen | None = None
     lease: LeaseSeen | None = None
+    looked: bool = True
+    pods: tuple[PodGpus, ...] = ()
     away: bool = False
     written: list[tuple[float, PowerNodeStatus]] = field(default_factory=list)
     asked: list[float] = field(default_factory=list)
@@ -104,6 +106,19 @@ async def test_another_object_of_the_same_name_gets_its_status_at_once():
     await task
 
     assert [round(at) for at, _ in board.written] == [0, 10]
+
+
+@pytest.mark.looptime
+async def test_nothing_is_written_over_what_is_not_known_yet():
+    """A predecessor's status says which pods have the GPUs; an empty one would take their traffic away."""
+    board, node = Board(looked=False), Node(PowerNodeStatus(boot_id="b"))
+    task = asyncio.create_task(reporting(board, node, 20))
+    await asyncio.sleep(10)
+    assert board.asked == []
+
+    board.looked = True
+    await task
+    assert [round(at) for at, _ in board.written] == [10]
 
 
 @pytest.mark.looptime
