@@ -119,28 +119,52 @@ pods = st.lists(
 watts = st.fixed_dictionaries({name: st.floats(-500, 3000) for name in ("row-a", "row-b", "hall")})
 
 
-@given(watts, sites, pods, pods, st.randoms(use_true_random=False))
-def test_wherever_the_scheduler_puts_them_all_the_watts_and_gpus_are_enough(
-    free, where, waiting, through, choice
-):
-    """Pods that are let through fit together, whatever nodes of theirs they end on."""
+@given(watts, sites, pods, st.randoms(use_true_random=False))
+def test_wherever_the_scheduler_puts_them_there_are_watts_and_gpus_for_all(free, where, waiting, choice):
+    """The scheduler takes pods in any order, and for each any node that has the GPUs."""
     by_name = {site.node: site for site in where}
-    placements = place(free, where, waiting, through)
+    placements = place(free, where, waiting)
     let = [(pod, p.nodes) for pod, p in zip(waiting, placements, strict=True) if p.why is Why.FITS]
+    left = {site.node: site.free_gpus for site in where}
     used = dict.fromkeys(free, 0.0)
-    gpus = dict.fromkeys(by_name, 0)
-    for pod, nodes in [*((pod, [n for n in pod.watts if n in by_name]) for pod in through), *let]:
-        if nodes:
-            node = choice.choice(sorted(nodes))
-            gpus[node] += pod.gpus
-            for domain in by_name[node].domains:
-                used[domain] += pod.watts[node]
+    choice.shuffle(let)
     for pod, nodes in let:
-        assert nodes
-        for node in nodes:
-            assert by_name[node].read_back
-            assert node in pod.watts
-            assert gpus[node] <= by_name[node].free_gpus or not pod.gpus
-            for domain in by_name[node].domains:
-                assert used[domain] <= free[domain] + 1e-3 or pod.watts[node] == 0
+        open_now = [node for node in nodes if left[node] >= pod.gpus]
+        assert open_now, "no GPU is left for a pod that was let through"
+        node = choice.choice(open_now)
+        assert by_name[node].read_back
+        assert node in pod.watts
+        left[node] -= pod.gpus
+        for domain in by_name[node].domains:
+            used[domain] += pod.watts[node]
+    assert all(used[domain] <= max(0.0, free[domain]) + 1e-3 for domain in free)
     assert all(p.detail for p in placements)
+
+
+@given(watts, sites, pods, pods)
+def test_what_was_let_through_before_takes_away_and_never_adds(free, where, waiting, through):
+    """A pod that may go nowhere on its own may go nowhere with others before it, and never elsewhere."""
+    alone = [set(place(free, where, [pod])[0].nodes) for pod in waiting]
+    together = [set(p.nodes) for p in place(free, where, waiting, through)]
+
+    assert all(some <= every for some, every in zip(together, alone, strict=True))
+
+
+def test_many_pods_are_let_through_at_once_over_the_rows_that_have_watts():
+    """Ten rows of ten nodes: all of 700 pods, not only as many as one row could take."""
+    where = [Site(f"n{row}-{i}", (f"row-{row}", "hall"), 8) for row in range(10) for i in range(10)]
+    free = {f"row-{row}": 8_000.0 for row in range(10)} | {"hall": 70_000.0}
+    every = {site.node: 100.0 for site in where}
+    placements = place(free, where, [Waiting(f"p{i}", 1, every) for i in range(800)])
+
+    let = [p for p in placements if p.why is Why.FITS]
+    assert len(let) == 700
+    assert {p.why for p in placements} == {Why.FITS, Why.NO_WATTS}
+
+
+def test_a_few_pods_may_go_anywhere_so_that_the_scheduler_has_a_choice():
+    placements = place(
+        {"row-a": 900.0, "row-b": 900.0, "hall": 900.0}, SITES, [wants("p", 100), wants("q", 100)]
+    )
+
+    assert [p.nodes for p in placements] == [("a1", "a2", "b1")] * 2

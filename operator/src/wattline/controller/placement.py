@@ -1,6 +1,7 @@
 """Gated pods: which nodes each may go to now, and what the others wait for."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -50,12 +51,20 @@ def placed(view: ClusterView, held: Held) -> Placed:
     if not gated:
         return Placed()
     gated.sort(key=lambda each: (CLASSES.index(each.power_class), each.pod.created_at, each.pod.full_name))
+    used: Counter[str] = Counter()
+    for each in known:
+        used[each.pod.node] += each.gpus
     through = [each for each in known if not each.pod.node and not each.pod.gates and not each.pod.leaving]
+    doors = _Doors(view)
     placements = place(
         _free_watts(view, held, [each for each in known if each.pod.node]),
-        [_site(machine, view, held) for machine in view.machines.values() if machine.managed],
-        [_waiting(each, view) for each in gated],
-        [_waiting(each, view) for each in through],
+        [
+            _site(machine, view, held, used[name])
+            for name, machine in view.machines.items()
+            if machine.managed
+        ],
+        [doors.waiting(each) for each in gated],
+        [doors.waiting(each) for each in through],
     )
     by_name = {placement.name: placement for placement in placements}
     return Placed(
@@ -145,25 +154,33 @@ def _extra(least_watts: float | None, gpus: int, view: ClusterView, name: str) -
     return gpus * max(above, default=0.0)
 
 
-def _site(machine: MachineSeen, view: ClusterView, held: Held) -> Site:
+def _site(machine: MachineSeen, view: ClusterView, held: Held, used: int) -> Site:
     name, node = machine.name, view.nodes.get(machine.name)
     chain = held.tree.chain(name) if name in held.tree.hangs_on else ()
     enforcing = tuple(domain.metadata.name for domain in chain if domain.spec.mode is Mode.ENFORCE)
-    used = sum(each.gpus for each in _known(view) if each.pod.node == name)
     there = machine.gpus or (len(node.status.gpus) if node is not None and node.status is not None else 0)
     return Site(name, enforcing, there - used, read_back=not enforcing or (node is not None and capped(node)))
 
 
-def _waiting(each: _Pod, view: ClusterView) -> Waiting:
-    return Waiting(
-        each.pod.full_name,
-        each.gpus,
-        {
-            name: _extra(each.least_watts, each.gpus, view, name)
-            for name, machine in view.machines.items()
-            if _open(each.pod, machine)
-        },
-    )
+class _Doors:
+    """Which nodes are open to which pod, and what it wants there; pods of one pool are alike and asked for once."""
+
+    def __init__(self, view: ClusterView) -> None:
+        self._view = view
+        self._known: dict[object, Mapping[str, float]] = {}
+
+    def waiting(self, each: _Pod) -> Waiting:
+        """Return a pod as the policy sees it."""
+        pod = each.pod
+        selector = tuple(sorted(pod.node_selector.items()))
+        like = (pod.affinity, selector, pod.tolerations, each.gpus, each.least_watts)
+        if like not in self._known:
+            self._known[like] = {
+                name: _extra(each.least_watts, each.gpus, self._view, name)
+                for name, machine in self._view.machines.items()
+                if _open(pod, machine)
+            }
+        return Waiting(pod.full_name, each.gpus, self._known[like])
 
 
 def _open(pod: PodSeen, machine: MachineSeen) -> bool:

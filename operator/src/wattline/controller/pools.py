@@ -17,6 +17,9 @@ from wattline.model.journal import about
 from wattline.model.references import Problem
 from wattline.policy.place import Why
 
+Watts = Mapping[tuple[str, str], float]
+"""By node and GPU."""
+
 MOST_ENDPOINTS = 256
 """A status names at most so many replicas."""
 
@@ -30,6 +33,7 @@ GRAVEST = ("WaitingForPower", "WaitingForCapacity", "NoNodeAllowed", "UncappedGp
 def pool_statuses(view: ClusterView, held: Held, placed: Placed, at: str) -> dict[str, InferencePoolStatus]:
     """Return the status of every declared pool, also of those that cannot be followed."""
     problems = problems_of(view, "InferencePool")
+    watts = _limits(view), _draws(view)
     statuses = {
         each.name: _refused(problems[each.name], each.generation, view, at)
         for each in view.broken
@@ -40,12 +44,17 @@ def pool_statuses(view: ClusterView, held: Held, placed: Placed, at: str) -> dic
         if name in problems:
             statuses[name] = _refused(problems[name], pool.metadata.generation, view, at)
         else:
-            statuses[name] = _status(pool, view, held, placed, at)
+            statuses[name] = _status(pool, view, held, placed, watts, at)
     return statuses
 
 
 def _status(
-    pool: InferencePool, view: ClusterView, held: Held, placed: Placed, at: str
+    pool: InferencePool,
+    view: ClusterView,
+    held: Held,
+    placed: Placed,
+    watts: tuple[Watts, Watts],
+    at: str,
 ) -> InferencePoolStatus:
     name, generation = full_name(pool), pool.metadata.generation
     replicas = view.replicas.get(name, ()) if view.clustered else _listed(pool)
@@ -72,8 +81,8 @@ def _status(
         ready=f"{ready}/{wanted}",
         selector=sources.selector(pool, view),
         endpoints=tuple(sorted(seen, key=lambda each: each.name)[:MOST_ENDPOINTS]),
-        cap_watts=_sum(_limits(view), gpus),
-        draw_watts=_sum(_draws(view), gpus),
+        cap_watts=_sum(watts[0], gpus),
+        draw_watts=_sum(watts[1], gpus),
         conditions=stamped([accepted(generation), condition], view.pools.get(name), at),
     )
 
@@ -185,7 +194,7 @@ def _refused(problem: Problem, generation: int, view: ClusterView, at: str) -> I
     return before.model_copy(update={"observed_generation": generation, "conditions": conditions})
 
 
-def _limits(view: ClusterView) -> dict[tuple[str, str], float]:
+def _limits(view: ClusterView) -> Watts:
     return {
         (node.name, gpu.uuid): gpu.enforced_watts
         for node in view.nodes.values()
@@ -195,7 +204,7 @@ def _limits(view: ClusterView) -> dict[tuple[str, str], float]:
     }
 
 
-def _draws(view: ClusterView) -> dict[tuple[str, str], float]:
+def _draws(view: ClusterView) -> Watts:
     return {
         (node.name, sample.uuid): sample.watts
         for node in view.nodes.values()
@@ -204,7 +213,7 @@ def _draws(view: ClusterView) -> dict[tuple[str, str], float]:
     }
 
 
-def _sum(watts: Mapping[tuple[str, str], float], gpus: Iterable[tuple[str, str]]) -> float | None:
+def _sum(watts: Watts, gpus: Iterable[tuple[str, str]]) -> float | None:
     """Return the sum over some GPUs, or None while one of them is not known."""
     known = [watts.get(gpu) for gpu in gpus]
     there = [each for each in known if each is not None]

@@ -4,7 +4,7 @@ From here on claims, orders and verdicts are the same in a cluster and on a box.
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from wattline.api.base import ConditionStatus
 from wattline.api.inferencepool import Endpoint, InferencePool
@@ -12,6 +12,7 @@ from wattline.controller import sources
 from wattline.controller.members import members
 from wattline.model.cluster import ClusterView, NodeView, PodSeen, Replica, Worker
 from wattline.model.fleet import Fleet, full_name
+from wattline.model.names import POOL
 from wattline.model.references import Problem, endpoints
 
 MOST_GPUS = 64
@@ -108,10 +109,16 @@ def _replicas(pools: Iterable[InferencePool], view: ClusterView) -> dict[str, tu
     gpus: dict[str, str] = {}
     found: dict[str, tuple[Replica, ...]] = {}
     given = _given(view)
+    around: dict[tuple[str, str], list[PodSeen]] = {}
+    for _, pod in sorted(view.pods.items()):
+        for label in {"", pod.labels.get(POOL, "")}:
+            around.setdefault((pod.namespace, label), []).append(pod)
     for pool in by_pods:
         name = full_name(pool)
         if pool.spec.of_pods:
-            seen = [_of_pod(pool, pod, given, view) for pod in sources.pods(pool, view)]
+            namespace, template = pool.metadata.namespace or "", pool.spec.template is not None
+            near = around.get((namespace, pool.metadata.name if template else ""), [])
+            seen = [_of_pod(pool, pod, near, given, view) for pod in sources.pods(pool, view, near)]
         else:
             seen = [_listed(each, view) for each in pool.spec.active()]
         found[name] = tuple(_alone(name, each, pods, gpus) for each in seen)
@@ -130,10 +137,14 @@ def _given(view: ClusterView) -> dict[str, tuple[str, ...]]:
 
 
 def _of_pod(
-    pool: InferencePool, pod: PodSeen, given: Mapping[str, tuple[str, ...]], view: ClusterView
+    pool: InferencePool,
+    pod: PodSeen,
+    near: Sequence[PodSeen],
+    given: Mapping[str, tuple[str, ...]],
+    view: ClusterView,
 ) -> Replica:
     host = f"[{pod.address}]" if ":" in pod.address else pod.address
-    group = [Worker(each, given.get(each.full_name, ())) for each in sources.workers(pool, pod, view)]
+    group = [Worker(each, given.get(each.full_name, ())) for each in sources.workers(pool, pod, near)]
     own = given.get(pod.full_name, ())
     beside = [uuid for each in group if each.pod.node == pod.node for uuid in each.gpus]
     reasons = [_pod_reason(pod, (*own, *beside), view)]

@@ -1,5 +1,7 @@
 """What a pool's replicas come from: its own Deployment, somebody's workload, somebody's pool, or a list."""
 
+from collections.abc import Iterable
+
 from wattline.api.inferencepool import InferencePool
 from wattline.model.cluster import ClusterView, PodSeen, WorkloadSeen
 from wattline.model.fleet import full_name
@@ -62,30 +64,27 @@ def port(pool: InferencePool, view: ClusterView) -> int:
     return pool.spec.engine.port if seen is None or seen.port is None else seen.port
 
 
-def pods(pool: InferencePool, view: ClusterView) -> tuple[PodSeen, ...]:
-    """Return the pods of a pool by name; of a LeaderWorkerSet the leaders, which are the ones that answer."""
+def pods(pool: InferencePool, view: ClusterView, around: Iterable[PodSeen]) -> tuple[PodSeen, ...]:
+    """Return the pods of a pool, of those of its namespace; of a LeaderWorkerSet the leaders, which answer."""
     chosen = selector(pool, view)
     return tuple(
         pod
-        for _, pod in sorted(view.pods.items())
-        if pod.namespace == pool.metadata.namespace
-        and selects(chosen, pod.labels)
+        for pod in around
+        if selects(chosen, pod.labels)
         and (pool.spec.template is None or _made_by(pool, pod))
         and (not _of_groups(pool) or pod.labels.get(WORKER_INDEX, "0") == "0")
     )
 
 
-def workers(pool: InferencePool, leader: PodSeen, view: ClusterView) -> tuple[PodSeen, ...]:
-    """Return the other pods of a leader's group, by name; none but of a LeaderWorkerSet."""
+def workers(pool: InferencePool, leader: PodSeen, around: Iterable[PodSeen]) -> tuple[PodSeen, ...]:
+    """Return the other pods of a leader's group; none but of a LeaderWorkerSet."""
     group = [leader.labels.get(label) for label in GROUP_OF]
     if not _of_groups(pool) or None in group:
         return ()
     return tuple(
         pod
-        for _, pod in sorted(view.pods.items())
-        if pod.namespace == leader.namespace
-        and [pod.labels.get(label) for label in GROUP_OF] == group
-        and pod.name != leader.name
+        for pod in around
+        if [pod.labels.get(label) for label in GROUP_OF] == group and pod.name != leader.name
     )
 
 

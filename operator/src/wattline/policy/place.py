@@ -5,11 +5,14 @@ wanted least of every replica that runs or was let through, has the watts for th
 devices may draw under their least limits, so a domain that fits them can always be held; the wanted least is
 what pools ask for on top.
 
-The scheduler still packs: a pod gets every node where it fits, and until it is bound it counts on all of them,
-so that pods let through together never count on the same watts or the same GPU.
+The scheduler still packs: a pod gets every node where it fits, as long as all that wait could get so, else every
+such node under one chain of domains, the one with most watts left. Until it is bound it counts in every domain it
+may end in, and no set of nodes gets more pods than it has places for, so that pods let through together never count
+on the same watts or the same GPU, wherever the scheduler puts them.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -64,19 +67,33 @@ def place(
     free_watts: Mapping[str, float],
     sites: Sequence[Site],
     waiting: Sequence[Waiting],
-    through: Iterable[Waiting] = (),
+    through: Sequence[Waiting] = (),
 ) -> tuple[Placement, ...]:
     """Return a placement per waiting pod, in order; ``through`` are pods that were let through and not bound yet.
 
     ``free_watts`` is what is left in each domain by name, after floors and the wanted least of what is bound;
     minus infinity where it cannot be judged.
     """
+    anywhere, chains = (
+        _attempt(free_watts, sites, waiting, through, one_chain=one_chain) for one_chain in (False, True)
+    )
+    return max(anywhere, chains, key=lambda plan: sum(1 for each in plan if each.why is Why.FITS))
+
+
+def _attempt(
+    free_watts: Mapping[str, float],
+    sites: Sequence[Site],
+    waiting: Sequence[Waiting],
+    through: Sequence[Waiting],
+    *,
+    one_chain: bool,
+) -> tuple[Placement, ...]:
     room = _Room(dict(free_watts), {site.node: site for site in sites})
     for pod in through:
         room.count(pod, [node for node in pod.watts if node in room.sites])
     placements = []
     for pod in waiting:
-        placement = room.judge(pod)
+        placement = room.judge(pod, one_chain=one_chain)
         room.count(pod, placement.nodes)
         placements.append(placement)
     return tuple(placements)
@@ -88,16 +105,18 @@ class _Room:
     def __init__(self, watts: dict[str, float], sites: dict[str, Site]) -> None:
         self.sites = sites
         self._watts = watts
-        self._gpus = {name: site.free_gpus for name, site in sites.items()}
+        self._flying: Counter[tuple[frozenset[str], int]] = Counter()
+        """Pods that were let through, by the nodes they may take and their GPUs."""
 
-    def judge(self, pod: Waiting) -> Placement:
+    def judge(self, pod: Waiting, *, one_chain: bool) -> Placement:
+        """Return where a pod may go now, or why it waits."""
         allowed = [name for name in sorted(self.sites) if name in pod.watts]
         if not allowed:
             return Placement(pod.name, (), Why.NO_NODE, "no node that is opted in is open to the pod")
-        roomy = [name for name in allowed if self._gpus[name] >= pod.gpus]
+        roomy = [name for name in allowed if self.sites[name].free_gpus >= pod.gpus]
         if not roomy:
-            best = max(allowed, key=lambda name: self._gpus[name])
-            most = max(0, self._gpus[best])
+            best = max(allowed, key=lambda name: self.sites[name].free_gpus)
+            most = max(0, self.sites[best].free_gpus)
             return Placement(
                 pod.name, (), Why.NO_GPUS, f"needs {pod.gpus} GPUs of one node; {best} has {most} free"
             )
@@ -105,7 +124,7 @@ class _Room:
         paid = [name for name in roomy if lacks[name] is None]
         if not paid:
             return Placement(pod.name, (), Why.NO_WATTS, _least([each for each in lacks.values() if each]))
-        ready = tuple(name for name in paid if self.sites[name].read_back)
+        ready = [name for name in paid if self.sites[name].read_back]
         if not ready:
             some = ", ".join(paid[:3])
             return Placement(
@@ -114,17 +133,54 @@ class _Room:
                 Why.NOT_READ_BACK,
                 f"the GPUs of {some} are not read back under their limits yet",
             )
-        return Placement(pod.name, ready, Why.FITS, self._fits(pod, ready))
+        for nodes in self._chains(ready) if one_chain else [ready]:
+            if self._places(frozenset(nodes), pod.gpus):
+                return Placement(pod.name, tuple(nodes), Why.FITS, self._fits(pod, nodes))
+        return Placement(
+            pod.name, (), Why.NO_GPUS, "pods that were let through before it may take the last free GPUs"
+        )
 
     def count(self, pod: Waiting, nodes: Iterable[str]) -> None:
         """Take what a pod may use on any of some nodes."""
         most: dict[str, float] = {}
         for node in nodes:
-            self._gpus[node] -= pod.gpus
             for domain in self.sites[node].domains:
                 most[domain] = max(most.get(domain, 0.0), pod.watts[node])
         for domain, watts in most.items():
             self._watts[domain] -= watts
+        if pod.gpus:
+            self._flying[frozenset(nodes), pod.gpus] += 1
+
+    def _places(self, nodes: frozenset[str], gpus: int) -> bool:
+        """Whether one more pod fits, wherever those before it go, and leaves each of them a place as well.
+
+        A pod spoils at most one place on the node it takes, whatever its size up to that of a place.
+        """
+        if not gpus:
+            return True
+        flying = self._flying + Counter({(nodes, gpus): 1})
+        touched = {each for each, _ in flying if not each.isdisjoint(nodes)}
+        for each in touched:
+            rivals = {key: number for key, number in flying.items() if not key[0].isdisjoint(each)}
+            size = max(wanted for _, wanted in rivals)
+            there = sum(max(0, self.sites[node].free_gpus) // size for node in each)
+            if there < sum(rivals.values()) and (each == nodes or not self._short(each)):
+                return False
+        return True
+
+    def _short(self, nodes: frozenset[str]) -> bool:
+        """Whether pods let through earlier have too few places already; one more elsewhere harms nobody then."""
+        rivals = {key: number for key, number in self._flying.items() if not key[0].isdisjoint(nodes)}
+        size = max((wanted for _, wanted in rivals), default=1)
+        return sum(max(0, self.sites[node].free_gpus) // size for node in nodes) < sum(rivals.values())
+
+    def _chains(self, nodes: Sequence[str]) -> list[list[str]]:
+        """Return the nodes by their chain of domains, the chain with most watts left first."""
+        chains: dict[tuple[str, ...], list[str]] = {}
+        for node in nodes:
+            chains.setdefault(self.sites[node].domains, []).append(node)
+        left = {chain: min((self._watts[each] for each in chain), default=math.inf) for chain in chains}
+        return [chains[chain] for chain in sorted(chains, key=lambda chain: (-left[chain], chain))]
 
     def _lack(self, node: str, watts: float) -> tuple[float, str, str] | None:
         """Return what is missing for a pod at a node, where, and for which node; None if nothing is."""
