@@ -31,7 +31,7 @@ def build() -> Dashboard:
             "The smallest distance between what a domain may draw and its budget.",
             "watt",
             Query(f"min({budget} - {may})"),
-            steps=((None, RED), (0, GREEN)),
+            steps=((None, RED), (-0.5, GREEN)),
         ),
         number(
             "Domains not enforced",
@@ -100,7 +100,7 @@ def build() -> Dashboard:
                 "watt",
                 Query(f"{budget} - {may}", "{{domain}}"),
                 low=None,
-                steps=((None, RED), (0, "transparent")),
+                steps=((None, RED), (-0.5, "transparent")),
             )
         )
         .with_panel(
@@ -126,7 +126,7 @@ def build() -> Dashboard:
                 ("Beside GPUs", "watt", _told(beside)),
                 ("Headroom", "watt", _told(f"({budget} - {may})")),
                 by=("domain", "status", "reason"),
-                steps={"Headroom": ((None, RED), (0, GREEN))},
+                steps={"Headroom": ((None, RED), (-0.5, GREEN))},
             )
         )
         .with_row(Row("Work"))

@@ -3,7 +3,20 @@
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 
 from dashboards.frame import choice, page
-from dashboards.panels import BLUE, GREEN, GREY, ORANGE, RED, YELLOW, Query, graph, number, rows, states
+from dashboards.panels import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    RED,
+    YELLOW,
+    Query,
+    clocks,
+    graph,
+    number,
+    rows,
+    states,
+)
 
 NODE = '{node=~"$node"}'
 GPU = 'node=~"$node",gpu_uuid=~"$gpu"'
@@ -81,20 +94,10 @@ def build() -> Dashboard:
                 "Limits by kind",
                 "Power limits of each GPU: asked for, read back, and what the device takes at most.",
                 "watt",
-                *(
-                    Query(
-                        f"max by (node, gpu_uuid) ({_gpu('power_limit_watts', 'kind', kind)})",
-                        f"{kind} {{{{gpu_uuid}}}}",
-                        colour,
-                        dashed=colour is not None,
-                    )
-                    for kind, colour in (
-                        ("enforced", None),
-                        ("requested", YELLOW),
-                        ("max", GREY),
-                        ("min", GREY),
-                    )
-                ),
+                Query(_limit("enforced"), "read back {{gpu_uuid}}"),
+                Query(_limit("requested"), "asked for {{gpu_uuid}}", YELLOW, dashed=True),
+                Query(f"max by (node) ({_limit('max')})", "greatest of {{node}}", GREY, dashed=True),
+                Query(f"min by (node) ({_limit('min')})", "least of {{node}}", GREY, dashed=True),
             )
         )
         .with_panel(
@@ -113,15 +116,10 @@ def build() -> Dashboard:
         .with_panel(
             graph(
                 "Clocks",
-                "SM clock as seen, and the most that was asked for; where nothing was asked the driver is free.",
+                "SM clock as seen, and the fastest it may run: what was asked for, else the device's own.",
                 "hertz",
-                Query(f"max by (node, gpu_uuid) ({_gpu('clock_hertz', 'kind', 'current')})", "{{gpu_uuid}}"),
-                Query(
-                    f"max by (node, gpu_uuid) ({_gpu('clock_hertz', 'kind', 'requested_max')})",
-                    "asked {{gpu_uuid}}",
-                    GREY,
-                    dashed=True,
-                ),
+                Query(clocks("current", GPU), "{{gpu_uuid}}"),
+                Query(clocks("allowed", GPU), "at most {{gpu_uuid}}", GREY, dashed=True),
             )
         )
         .with_panel(
@@ -246,6 +244,10 @@ def _gpu(name: str, label: str = "", value: str = "") -> str:
     """Return a metric of the chosen GPUs, of one kind where it has several."""
     more = f',{label}="{value}"' if label else ""
     return f"wattline_agent_gpu_{name}{{{GPU}{more}}}"
+
+
+def _limit(kind: str) -> str:
+    return f"max by (node, gpu_uuid) ({_gpu('power_limit_watts', 'kind', kind)})"
 
 
 def _agent(name: str) -> str:

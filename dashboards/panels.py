@@ -183,6 +183,14 @@ def rows(
     )
 
 
+def clocks(kind: str, *matchers: str) -> str:
+    """Return the SM clock of GPUs; ``allowed`` is the fastest that was asked for, the device's own where nothing was."""
+    if kind == "allowed":
+        return f"{clocks('requested_max', *matchers)} or {clocks('max', *matchers)}"
+    chosen = ",".join((*matchers, f'kind="{kind}"'))
+    return f"max by (node, gpu_uuid) (wattline_agent_gpu_clock_hertz{{{chosen}}})"
+
+
 def _target(query: Query, letter: str) -> prometheus.Dataquery:
     return (
         prometheus.Dataquery().datasource(SOURCE).expr(query.expr).legend_format(query.legend).ref_id(letter)

@@ -3,9 +3,12 @@
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 
 from dashboards.frame import IN_NAMESPACE, choice, namespaces, page
-from dashboards.panels import BLUE, GREEN, GREY, ORANGE, RED, YELLOW, Query, graph, number, states
+from dashboards.panels import BLUE, GREEN, GREY, ORANGE, RED, YELLOW, Query, clocks, graph, number, states
 
 POOL = '{pool=~"$pool"}'
+SHORT = "rejected-saturated|rejected-ttl-expired|rejected-no-endpoints"
+"""Reasons for which a request is refused that are not its own fault."""
+
 GPUS = f"max by (pool, replica, node, gpu_uuid) (wattline_replica_gpu_info{POOL})"
 """Which GPUs the pool's replicas run on."""
 
@@ -46,12 +49,12 @@ def build() -> Dashboard:
             steps=((None, GREEN), (1, YELLOW)),
         ),
         number(
-            "Refused",
-            "Share of the requests of the last ten minutes that were refused.",
+            "Refused for lack of room",
+            "Share of the requests of the last ten minutes that were refused because memory, watts or engines were short.",
             "percentunit",
             Query(
-                f'sum(rate(wattline_gateway_requests_total{{pool=~"$pool",outcome="refused"}}[10m]) or vector(0))'
-                f" / (sum(rate(wattline_gateway_requests_total{POOL}[10m])) > 0) or vector(0)"
+                f'sum(rate(wattline_gateway_refusals_total{{pool=~"$pool",reason=~"{SHORT}"}}[10m]))'
+                f" / sum(rate(wattline_gateway_requests_total{POOL}[10m]))"
             ),
             steps=((None, GREEN), (0.01, YELLOW), (0.05, RED)),
         ),
@@ -176,10 +179,10 @@ def build() -> Dashboard:
         .with_panel(
             graph(
                 "Clocks",
-                "SM clock of the pool's GPUs: as seen, and the most that was asked for.",
+                "SM clock of the pool's GPUs as seen, and the fastest they may run: what was asked for, else the device's own.",
                 "hertz",
-                Query(_clocks("current"), "{{replica}} {{gpu_uuid}}"),
-                Query(_clocks("requested_max"), "asked {{replica}}", GREY, dashed=True),
+                Query(_of_pool(clocks("current")), "{{replica}} {{gpu_uuid}}"),
+                Query(_of_pool(clocks("allowed")), "at most {{replica}}", GREY, dashed=True),
             )
         )
         .with_panel(
@@ -219,11 +222,8 @@ def _threshold(name: str) -> str:
     return f'max by (pool) (wattline_pool_memory_threshold_ratio{{pool=~"$pool",threshold="{name}"}})'
 
 
-def _clocks(kind: str) -> str:
-    return (
-        f'max by (node, gpu_uuid) (wattline_agent_gpu_clock_hertz{{kind="{kind}"}})'
-        f" * on (node, gpu_uuid) group_right () {GPUS}"
-    )
+def _of_pool(metric: str) -> str:
+    return f"({metric}) * on (node, gpu_uuid) group_right () {GPUS}"
 
 
 def _quantiles(name: str) -> tuple[Query, ...]:

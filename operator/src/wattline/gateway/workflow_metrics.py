@@ -48,7 +48,8 @@ def workflow_metrics(workflows: Workflows, runs: Runs, counts: Counts) -> Iterat
         "Runs of a workflow that used up their budget, by what happened to them.",
         labels=[*labels, "action"],
     )
-    for (name, action), number in sorted(workflows.exceeded.items()):
+    zeros = {(name, budget.on_exceeded.value): 0 for name, budget in workflows.budgets().items()}
+    for (name, action), number in sorted((zeros | workflows.exceeded).items()):
         exceeded.add_metric([name, workflows.tenant(name), action], number)
     yield exceeded
     most_joules = GaugeMetricFamily(
