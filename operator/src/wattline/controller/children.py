@@ -49,7 +49,6 @@ def deployment(pool: InferencePool, template: PodTemplate, image: str) -> Json:
     GPU nor watts that are not there.
     """
     meta, ours = pool.metadata, {POOL: pool.metadata.name}
-    labels = {**template.metadata.labels, **ours}
     return {
         "apiVersion": "apps/v1",
         "kind": sources.DEPLOYMENT,
@@ -73,11 +72,19 @@ def deployment(pool: InferencePool, template: PodTemplate, image: str) -> Json:
             "selector": {"matchLabels": ours},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
             "template": {
-                "metadata": {"labels": labels, "annotations": dict(template.metadata.annotations)},
+                "metadata": _meta(template, ours),
                 "spec": _pod(template.spec, image),
             },
         },
     }
+
+
+def _meta(template: PodTemplate, ours: Json) -> Json:
+    """Return labels and annotations of the pods; a map that we leave out stays others' alone."""
+    meta: Json = {"labels": {**template.metadata.labels, **ours}}
+    if template.metadata.annotations:
+        meta["annotations"] = dict(template.metadata.annotations)
+    return meta
 
 
 def _pod(spec: Json, image: str) -> Json:
