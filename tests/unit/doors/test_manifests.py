@@ -51,6 +51,18 @@ def test_a_folder_is_read_with_all_its_documents(tmp_path):
     assert fleet.nodes() == ("gpu-1", "gpu-2")
 
 
+def test_a_field_left_empty_is_a_field_left_out(tmp_path):
+    """As for an API server; what is required is missed all the same."""
+    path = tmp_path / "empty.yaml"
+    path.write_text(DOMAIN.replace("mode: Enforce", "mode:").replace("1500", ""))
+
+    (domain,) = load([path]).domains
+
+    assert (domain.spec.mode, domain.spec.budget.node_overhead_watts) == ("Observe", 0)
+    (missed,) = refused(tmp_path, DOMAIN.replace("24000", ""))
+    assert missed.startswith("fleet.yaml:8: spec.budget.watts: required, but not there")
+
+
 def test_what_kubectl_prints_can_be_kept(tmp_path):
     path = tmp_path / "kept.yaml"
     path.write_text(

@@ -27,7 +27,7 @@ class Spec(BaseModel):
     )
 
 
-DNS_NAME = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+DNS_NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 """A DNS subdomain, safe as a file name."""
 
 NodeName = Annotated[str, Field(min_length=1, max_length=253, pattern=DNS_NAME)]

@@ -103,7 +103,8 @@ def _plain(node: Json, defs: Json) -> Json:
         return _plain(defs[node["$ref"].rpartition("/")[2]] | beside, defs)
     if "anyOf" in node:
         beside = {key: value for key, value in node.items() if key not in {"anyOf", "default"}}
-        return _plain(_present(node) | beside, defs) | {"nullable": True}
+        # no `nullable`: so the API server takes null as absent, as the models' readers do
+        return _plain(_present(node) | beside, defs)
     plain: Json = {}
     for key, value in node.items():
         if key in KEPT:
@@ -140,8 +141,13 @@ def _present(node: Json) -> Json:
 def _finished(node: Json) -> Json:
     """Make lists of named things maps by their keys, so that several writers can own an item each, and leave
     the defaults of a part to its fields; but a part with rules repeats them, for the API server judges a default
-    before its fields have theirs.
+    before its fields have theirs. A least value with a fraction is said twice: the API server cuts the fraction
+    off before it compares a whole number with it.
     """
+    least = node.get("minimum", 0)
+    if least != int(least):
+        rule = {"rule": f"self >= {least}", "message": f"must be at least {least}"}
+        return node | {"x-kubernetes-validations": [*node.get("x-kubernetes-validations", ()), rule]}
     required = node.get("items", {}).get("required", ())
     keys = next((keys for keys in LIST_KEYS if all(key in required for key in keys)), None)
     if keys is not None and "x-kubernetes-list-type" not in node:
@@ -150,6 +156,20 @@ def _finished(node: Json) -> Json:
         ruled = node["default"] if "x-kubernetes-validations" in node else {}
         return node | {"default": {key: value for key, value in ruled.items() if value is not None}}
     return node
+
+
+def without_nulls(value: Any, node: Json) -> Any:
+    """Return a value without the fields that are null, as an API server takes it; what has no schema stays as it is."""
+    if isinstance(value, dict) and "properties" in node:
+        known = node["properties"]
+        return {
+            key: without_nulls(inside, known[key]) if key in known else inside
+            for key, inside in value.items()
+            if inside is not None or key not in known
+        }
+    if isinstance(value, list) and "items" in node:
+        return [without_nulls(inside, node["items"]) for inside in value]
+    return value
 
 
 def reference() -> str:

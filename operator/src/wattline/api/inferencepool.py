@@ -140,6 +140,12 @@ class WattRange(Spec):
     max: float | None = Field(default=None, gt=0, le=10_000)
     """Never limited above this; the device's maximum when unset."""
 
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} W is above max {self.max:g} W")
+        return self
+
 
 class ClockRange(Spec):
     """Bounds of a GPU's graphics clock, in MHz."""
@@ -151,6 +157,12 @@ class ClockRange(Spec):
 
     max: int | None = Field(default=None, ge=100, le=10_000)
     """Never allowed to run faster than this; the fastest supported clock when unset."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min} MHz is above max {self.max} MHz")
+        return self
 
 
 class PoolPower(Spec):

@@ -4,12 +4,14 @@ import difflib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from wattline.api import crds
 from wattline.api.agentworkflow import ENV_NAME, NAME, AgentWorkflow
 from wattline.api.base import DNS_NAME, GROUP, VERSION
 from wattline.api.inferencepool import URL, InferencePool
@@ -135,7 +137,7 @@ def _take(path: Path, document: marks.Document, reading: _Reading) -> None:
         refuse(("kind",), f"expected {' or '.join(KINDS)}, found {_shown(kind)}{_meant(kind, KINDS)}")
     if model is None or version != f"{GROUP}/{VERSION}":
         return
-    ours = _ours(data)
+    ours = _ours(data, model)
     try:
         made = _made(model, ours)
     except ValidationError as error:
@@ -169,6 +171,11 @@ def _made(model: type[Declared], data: Any) -> Declared:
     return model.model_validate_json(text, strict=True, extra="forbid", by_alias=True, by_name=False)
 
 
+@cache
+def _schema(model: type[Declared]) -> dict[str, Any]:
+    return crds.schema(model)
+
+
 def _without(data: Any, path: marks.Path) -> None:
     """Take one value out of nested data; list items keep their places, so that later paths still hold."""
     for part in path[:-1]:
@@ -180,12 +187,13 @@ def _without(data: Any, path: marks.Path) -> None:
         data.pop(path[-1], None)
 
 
-def _ours(data: dict[str, Any]) -> dict[str, Any]:
-    """Return the object without what Kubernetes or a status writer put there."""
+def _ours(data: dict[str, Any], model: type[Declared]) -> dict[str, Any]:
+    """Return the object without what Kubernetes or a status writer put there, and without fields left empty."""
     ours = {key: value for key, value in data.items() if key != "status"}
     if isinstance(ours.get("metadata"), dict):
         ours["metadata"] = {k: v for k, v in ours["metadata"].items() if k not in KUBERNETES_METADATA}
-    return ours
+    whole: dict[str, Any] = crds.without_nulls(ours, _schema(model))
+    return whole
 
 
 def _expected(model: type[BaseModel], detail: ErrorDetails) -> str:

@@ -30,8 +30,6 @@ def problems(fleet: Fleet, broken: frozenset[str] = frozenset()) -> Iterator[Pro
     yield from parents(fleet, broken)
     yield from _nodes(fleet)
     yield from endpoints(fleet)
-    for pool in fleet.pools:
-        yield from ranges(pool)
     for workflow in fleet.workflows:
         yield from steps(workflow)
 
@@ -140,17 +138,6 @@ def endpoints(fleet: Fleet) -> Iterator[Problem]:
                 if node != endpoint.node:
                     what += f", and a GPU is in one node, {node} or {endpoint.node}"
                 yield _of(pool, (*path, "gpus", place), what, "Conflict")
-
-
-def ranges(pool: InferencePool) -> Iterator[Problem]:
-    """Yield the bounds of a pool's GPUs whose least is above their greatest."""
-    power = pool.spec.power
-    for field, low, high, unit in (
-        ("wattsPerGpu", power.watts_per_gpu.min, power.watts_per_gpu.max, "W"),
-        ("clockMhz", power.clock_mhz.min, power.clock_mhz.max, "MHz"),
-    ):
-        if low is not None and high is not None and low > high:
-            yield _of(pool, ("spec", "power", field), f"min {low:g} {unit} is above max {high:g} {unit}")
 
 
 def steps(workflow: AgentWorkflow) -> Iterator[Problem]:

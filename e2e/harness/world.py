@@ -1,0 +1,79 @@
+"""The fake GPUs of a node as a pod: the physics behind the fake driver, and the device's own record of every call."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from harness.cluster import Cluster
+from harness.images import WATTLINE
+from harness.settings import Settings
+from wattline.fake.nvml.journal import limits
+from wattline.fake.nvml.mapping import Mapping
+
+
+class World:
+    """The world of the local cluster's node."""
+
+    def __init__(self, cluster: Cluster, settings: Settings) -> None:
+        self._cluster = cluster
+        self._settings = settings
+
+    @property
+    def path(self) -> Path:
+        """The memory that the fake driver and the world share."""
+        return self._settings.fake_state / f"fake/{self._settings.node}.gpus"
+
+    def start(self, namespace: str) -> None:
+        """Run the world in a namespace, and return once its GPUs are there."""
+        self._cluster.apply(self._pod(), namespace=namespace)
+        self._cluster.kubectl("wait", "-n", namespace, "--for=condition=Ready", "pod/world", "--timeout=60s")
+
+    def limits_watts(self, since: int = 0) -> Iterator[dict[int, float]]:
+        """Yield the power limits of all GPUs each time one changed, from the ``since``-th record on."""
+        records = Mapping.open(self.path).journal()
+        for number, (_, watts) in enumerate(limits(records)):
+            if number >= since:
+                yield watts
+
+    def changes(self) -> int:
+        """Return how often a limit has changed so far."""
+        return sum(1 for _ in self.limits_watts())
+
+    def now_watts(self) -> list[float]:
+        """Return the power limit in force on every GPU."""
+        mapping = Mapping.open(self.path)
+        return [mapping.settings(index).limit_watts for index in range(len(mapping.uuids))]
+
+    def _pod(self) -> dict[str, Any]:
+        folder = str(self._settings.fake_state)
+        arguments = [
+            "fake-node",
+            self._settings.node,
+            f"--gpus={self._settings.gpus}",
+            f"--seed={self._settings.gpu_seed}",
+            f"--state={folder}",
+            f"--library={folder}/lib/libnvidia-ml.so.1",
+        ]
+        return {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "world"},
+            "spec": {
+                "nodeName": self._settings.node,
+                "terminationGracePeriodSeconds": 2,
+                "containers": [
+                    {
+                        "name": "world",
+                        "image": WATTLINE.name,
+                        "args": arguments,
+                        "securityContext": {"runAsUser": 0},
+                        "readinessProbe": {
+                            "exec": {"command": ["test", "-s", str(self.path)]},
+                            "periodSeconds": 1,
+                        },
+                        "volumeMounts": [{"name": "fakes", "mountPath": folder}],
+                    }
+                ],
+                "volumes": [{"name": "fakes", "hostPath": {"path": folder}}],
+            },
+        }
