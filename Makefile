@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check crds dashboards lock docs golden e2e e2e-down
+.PHONY: help demo test check chart crds dashboards lock docs golden e2e e2e-down
 PYTHON ?= python3
 UV := .tools/bin/uv
 BIN := .venv/bin
@@ -43,6 +43,10 @@ e2e-down: .venv/ready ## take away a cluster that an interrupted run left behind
 
 dashboards: .venv/ready ## write the Grafana dashboards and the metrics reference
 	$(BIN)/python -W ignore::DeprecationWarning -m dashboards
+
+chart: .venv/ready ## lint and render the Helm chart and judge its objects (helm, or Go to build it once)
+	$(BIN)/wattline crds --check charts/wattline/files/crds
+	@HELM=$${HELM:-$$(command -v helm || PYTHONPATH=e2e $(BIN)/python -m harness build helm | tail -n 1)} $(BIN)/pytest -n 2 tests/unit/chart
 
 lock: $(UV) ## renew requirements/*.txt (needs a network)
 	$(COMPILE) requirements/dev.in operator/pyproject.toml node-agent/pyproject.toml \
