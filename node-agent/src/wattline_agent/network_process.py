@@ -61,7 +61,7 @@ class Network:
         for text in self._channel.receive():
             with contextlib.suppress(ValidationError):
                 self._view = View.model_validate_json(text)
-                self._reasons.take(self._view, self._orders.order)
+                self._reasons.take(self._view, self._orders.order, self.pods().pods)
 
     def known(self) -> tuple[str, ...]:
         """Return the UUIDs of the node's GPUs, as far as the device process told them."""

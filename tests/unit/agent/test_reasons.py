@@ -2,6 +2,7 @@
 
 from tests.unit.agent.rig import but, load, loads, replica, rig, spec
 
+from wattline.api.powernode import PodGpus
 from wattline.model.errors import GpuBlocked
 from wattline_agent.messages import OrderSeen
 from wattline_agent.reasons import Reasons
@@ -11,27 +12,33 @@ def told(reasons: Reasons, of: str | None = None) -> list[tuple[str, str, str]]:
     return [(each.about, each.what, each.why) for each in reasons.view(of).decisions]
 
 
-def followed(here, order, seconds: float = 8.0) -> Reasons:
+def followed(here, order, seconds: float = 8.0, pods=()) -> Reasons:
     """What the network process notes of a node over some time, with a view every second."""
     reasons, seen = Reasons("n1"), OrderSeen(spec=order)
     here.order(order)
     for _ in range(round(seconds)):
         here.run(1.0, loads=loads(load(0), load(1)))
-        reasons.take(here.view(), seen)
+        reasons.take(here.view(), seen, pods)
     return reasons
 
 
-def test_a_limit_that_is_lowered_is_told_of_the_gpu_and_of_its_pool_with_old_new_and_why(tmp_path):
+def test_a_limit_that_is_lowered_is_told_of_the_gpu_with_old_new_and_why(tmp_path):
+    told_of_gpu = told(followed(rig(tmp_path), but(spec(1000.0), replicas=())), "gpu/G0")
+
+    assert told_of_gpu[0][:2] == ("GPU/G0", "n1 G0: limit 700 → 490 W")
+    assert told_of_gpu[0][2].startswith("BudgetShared: ")
+
+
+def test_who_asks_after_a_pool_or_a_pod_is_told_what_became_of_its_gpus_and_it_is_kept_once(tmp_path):
     order = but(spec(1000.0), replicas=(replica(0).model_copy(update={"pool": "agents/coder"}),))
-    reasons = followed(rig(tmp_path), order)
+    pods = (PodGpus(namespace="agents", name="coder-0", gpus=("G0",)),)
+    reasons = followed(rig(tmp_path), order, pods=pods)
 
     of_gpu = told(reasons, "gpu/G0")
-    assert of_gpu[0][1] == "n1 G0: limit 700 → 490 W"
-    assert of_gpu[0][2].startswith("BudgetShared: ")
-    assert ("InferencePool/agents/coder", "replica r0, n1 G0: limit 700 → 490 W", of_gpu[0][2]) in told(
-        reasons
-    )
-    assert told(reasons, "inferencepool/agents/coder")
+    assert of_gpu
+    assert told(reasons, "inferencepool/agents/coder") == told(reasons, "pod/agents/coder-0") == of_gpu
+    assert told(reasons, "pod/other/coder-0") == []
+    assert len([each for each in told(reasons) if each[0] == "GPU/G0"]) == len(of_gpu)
 
 
 def test_a_move_is_told_once_though_every_view_of_five_seconds_has_it(tmp_path):
