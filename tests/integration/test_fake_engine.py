@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import json
 import re
 
 import aiohttp
+import jsonschema
 import openai
 import pytest
 from tests.integration.fake_engines import MODEL, served
@@ -183,3 +185,27 @@ async def test_metrics_have_the_names_of_vllm(engine, client):
     blocks = int(re.search(r'num_gpu_blocks="(\d+)"', text)[1])
     assert blocks == engine.engine.capacity_tokens // 16
     assert 'block_size="16"' in text
+
+
+FORM = {
+    "type": "object",
+    "properties": {
+        "files": {"type": "array", "items": {"type": "string", "minLength": 5}, "minItems": 2},
+        "verdict": {"enum": ["good", "bad"]},
+        "score": {"type": "number", "minimum": 3},
+        "nested": {"properties": {"ok": {"type": "boolean"}, "n": {"type": ["integer", "null"]}}},
+    },
+    "required": ["files", "verdict"],
+}
+
+
+async def test_json_of_a_schema_is_answered_where_it_is_asked_for(client):
+    form = {"type": "json_schema", "json_schema": {"name": "f", "schema": FORM}}
+    ask = {"model": MODEL, "messages": messages("Plan it"), "response_format": form}
+    whole = await client.chat.completions.create(**ask)
+    cut = await client.chat.completions.create(**ask, max_tokens=2)
+
+    jsonschema.validate(json.loads(whole.choices[0].message.content), FORM)
+    assert whole.choices[0].finish_reason == "stop"
+    assert whole.usage.completion_tokens == len(whole.choices[0].message.content) // 4
+    assert (cut.choices[0].finish_reason, len(cut.choices[0].message.content)) == ("length", 8)

@@ -85,6 +85,8 @@ class EngineHost:
             trace = trace_of(prompt).hex()
             for choice in range(call.n):
                 text = filler((trace, choice), 0, answer_tokens)
+                if call.form is not None:
+                    text = call.form[: answer_tokens * BYTES_PER_TOKEN]
                 name = f"{self.name}-{next(self._number)}"
                 answer = Answer(
                     name, len(answers), choice, text, finish_reason, tokens_of(prompt), at_seconds

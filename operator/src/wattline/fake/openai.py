@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from wattline.fake.schema import example
 from wattline.fake.text import BYTES_PER_TOKEN
 
 _NATURAL_TOKENS = (32, 512)
@@ -42,13 +43,17 @@ class Call:
     n: int
     stream: bool
     include_usage: bool
+    form: str | None = None
+    """The answer to every prompt, on token boundaries, where the caller wants JSON of a schema."""
 
     def answer_tokens(self, prompt: bytes) -> tuple[int, str]:
         """Return how long each answer to ``prompt`` gets, and the finish reason; without a wish, the prompt decides."""
-        if self.ignore_eos and self.max_tokens is not None:
+        if self.ignore_eos and self.max_tokens is not None and self.form is None:
             return self.max_tokens, "length"
         low, high = _NATURAL_TOKENS
         natural = low + int.from_bytes(trace_of(prompt)[:4], "little") % (high - low)
+        if self.form is not None:
+            natural = len(self.form) // BYTES_PER_TOKEN
         if self.max_tokens is not None and self.max_tokens < natural:
             return self.max_tokens, "length"
         return natural, "stop"
@@ -74,6 +79,7 @@ def parse(raw: bytes, *, chat: bool) -> Call:
         n=integer(body, "n", least=1, most=128) or 1,
         stream=bool(body.get("stream")),
         include_usage=bool((body.get("stream_options") or {}).get("include_usage")),
+        form=_form(body.get("response_format")),
     )
 
 
@@ -98,6 +104,18 @@ def integer(body: Mapping[str, Any], name: str, *, least: int, most: int | None 
     if not isinstance(value, int) or isinstance(value, bool) or value < least or (most and value > most):
         raise CallError(400, f"{name} must be an integer of at least {least}, not {value!r}", param=name)
     return value
+
+
+def _form(wanted: Any) -> str | None:
+    """Return JSON as ``response_format`` wants it, in ASCII, so that bytes and characters agree."""
+    match wanted:
+        case {"type": "json_schema", "json_schema": {"schema": schema}}:
+            text = json.dumps(example(schema))
+        case {"type": "json_object"}:
+            text = "{}"
+        case _:
+            return None
+    return text.ljust(-(-len(text) // BYTES_PER_TOKEN) * BYTES_PER_TOKEN)
 
 
 def _chat_prompt(body: Mapping[str, Any]) -> bytes:
