@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,10 @@ from harness.images import PRODUCT, Images
 from harness.local import Local
 from harness.provider import choose
 from harness.settings import E2E, Settings
+
+
+TOOLS = (*builds.CLUSTER, "helm")
+"""Programs that every run of the suites needs."""
 
 
 def main() -> int:
@@ -40,7 +45,7 @@ def main() -> int:
     try:
         match arguments.command:
             case "build":
-                _build(arguments.programs or [*builds.CLUSTER, "helm"])
+                _build(arguments.programs or list(TOOLS))
             case "up":
                 _up(choose())
             case "down":
@@ -65,10 +70,21 @@ def _build(names: list[str]) -> None:
 
 def _up(provider: Provider) -> None:
     """Start the cluster, and make the product's images meanwhile; a failed image fails the suites that want it."""
-    warm = isinstance(provider, Local) and not builds.missing(builds.CLUSTER, provider.settings.cache)
     with _turn(), _meanwhile(provider):
+        began = time.monotonic()
         provider.start()
-        say(f"cluster up ({'warm' if warm else 'cold'}): KUBECONFIG={provider.kubeconfig}")
+        say(f"cluster up in {time.monotonic() - began:.1f} s: KUBECONFIG={provider.kubeconfig}")
+
+
+def _build_missing(provider: Provider) -> None:
+    """Build what the cluster needs and say how long that took; nothing is said of a warm cache but that it is warm."""
+    if not isinstance(provider, Local):
+        return
+    began = time.monotonic()
+    absent = builds.missing(TOOLS, provider.settings.cache)
+    for name in absent:
+        builds.ensure(name, provider.settings.cache)
+    say(f"programs: {'cold, ' + ', '.join(absent) if absent else 'warm'} ({time.monotonic() - began:.0f} s)")
 
 
 @contextmanager
@@ -100,22 +116,31 @@ def _meanwhile(provider: Provider) -> Iterator[None]:
 
 
 def _test(arguments: list[str]) -> int:
-    """Run pytest on a cluster; one that ran before runs on, one that was started for the tests is taken away."""
+    """Run the suites; a cluster that ran before runs on, one that was started for them is taken away.
+
+    Without arguments everything runs: first, where no cluster runs, the suite that crashes clusters of its own.
+    """
     provider = choose()
     ran = isinstance(provider, Local) and provider.running
+    alone = isinstance(provider, Local) and not ran and not arguments
     keep = ran or os.environ.get("WATTLINE_E2E_KEEP") == "1"
+    _build_missing(provider)
+    results = [_pytest(str(E2E / "alone"))] if alone else []
     try:
         _up(provider)
-        paths = (
-            [] if any(Path(each.partition("::")[0]).exists() for each in arguments) else [str(E2E / "tests")]
-        )
-        command = [sys.executable, "-m", "pytest", "-c", str(E2E / "pytest.ini"), *arguments, *paths]
-        result = subprocess.run(command, check=False).returncode
+        named = any(Path(each.partition("::")[0]).exists() for each in arguments)
+        results.append(_pytest(*arguments, *([] if named else [str(E2E / "tests")])))
         say("suites done")
     finally:
         if not keep:
             provider.stop()
-    return result
+    return max(results)
+
+
+def _pytest(*arguments: str) -> int:
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-c", str(E2E / "pytest.ini"), *arguments], check=False
+    ).returncode
 
 
 @contextmanager

@@ -133,7 +133,7 @@ def need_go(module: Path) -> None:
         raise HarnessError(f"missing: go; {remedy}")
     there = re.search(r"go(\d+)\.(\d+)(?:\.(\d+))?", run(["go", "env", "GOVERSION"], env=_environment()))
     if there is None or tuple(int(part or 0) for part in there.groups()) < tuple(map(int, wanted.split("."))):
-        raise HarnessError(f"too old: go {there.group() if there else '?'}; {remedy}")
+        raise HarnessError(f"too old: {there.group() if there else 'go'}; {remedy}")
 
 
 def _build(program: Program, target: Path) -> None:

@@ -50,7 +50,9 @@ class Prometheus:
 
     def _get(self, path: str, wanted: dict[str, str]) -> Any:
         try:
-            with urllib.request.urlopen(f"{self.url}{path}?{urllib.parse.urlencode(wanted)}", timeout=20) as answer:
+            with urllib.request.urlopen(
+                f"{self.url}{path}?{urllib.parse.urlencode(wanted)}", timeout=20
+            ) as answer:
                 return json.load(answer)["data"]
         except urllib.error.HTTPError as error:
             raise HarnessError(f"Prometheus refuses {wanted}: {error.read().decode()}") from error

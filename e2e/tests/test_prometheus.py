@@ -4,18 +4,21 @@ import json
 import re
 import secrets
 import socket
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator
 
 import pytest
-from traffic import Agents
 
-from harness import prometheus
-from harness.command import HarnessError, wait_until
-from harness.settings import REPOSITORY
+from harness.cluster import Cluster
+from harness.command import wait_until
+from harness.images import WATTLINE
+from harness.local import Local
+from harness.prometheus import Prometheus, running
+from harness.release import CHART, NAMESPACE, Release
+from harness.traffic import Agents
+from harness.world import World
 
-CHART = REPOSITORY / "charts/wattline"
 MODEL = "Qwen/Qwen3-Coder-30B-A3B-Instruct"
-EVERY_SECONDS = 1.0
 VARIABLES = {"$__rate_interval": "30s", "$__range": "5m"}
 PAGES = {path.stem: json.loads(path.read_text()) for path in sorted((CHART / "dashboards").glob("*.json"))}
 PANELS = [
@@ -24,51 +27,162 @@ PANELS = [
     for panel in page["panels"]
     if panel["type"] != "row"
 ]
+DOMAIN = {
+    "apiVersion": "wattline.dev/v1alpha1",
+    "kind": "PowerDomain",
+    "metadata": {"name": "scraped-row"},
+    "spec": {
+        "nodeSelector": {"matchLabels": {"kubernetes.io/hostname": "node1"}},
+        "mode": "Enforce",
+        "budget": {"watts": 3600, "nodeOverheadWatts": 300, "reservedWatts": 200},
+    },
+}
+WORKFLOW = {
+    "apiVersion": "wattline.dev/v1alpha1",
+    "kind": "AgentWorkflow",
+    "metadata": {"name": "fix-issue"},
+    "spec": {
+        "trigger": "External",
+        "tenant": "web",
+        "budget": {"maxJoules": 1.0, "maxDurationSeconds": 3600.0, "onExceeded": "Warn"},
+    },
+}
 
 
-@dataclass
-class Scraped:
-    """The Prometheus, and the agents whose traffic it saw."""
-
-    prometheus: prometheus.Prometheus
-    agents: Agents
-
-
-def pool(name):
+def pool(world: str) -> dict[str, object]:
+    engine = {
+        "name": "engine",
+        "image": WATTLINE.name,
+        "args": ["fake-engine", f"--world={world}", f"--model={MODEL}", "--loading=3"],
+        "ports": [{"name": "http", "containerPort": 8000}],
+        "readinessProbe": {"httpGet": {"path": "/health", "port": "http"}, "periodSeconds": 1},
+        "resources": {"limits": {"nvidia.com/gpu": 1}},
+    }
+    template = {"spec": {"terminationGracePeriodSeconds": 1, "containers": [engine]}}
     return {
         "apiVersion": "wattline.dev/v1alpha1",
         "kind": "InferencePool",
-        "metadata": {"name": name},
-        "spec": {
-            "model": MODEL,
-            "replicas": 2,
-            "template": {
-                "spec": {
-                    "terminationGracePeriodSeconds": 1,
-                    "containers": [
-                        {
-                            "name": "engine",
-                            "image": "localhost/wattline:e2e",
-                            "imagePullPolicy": "IfNotPresent",
-                            "args": ["fake-engine", "--model", MODEL, "--loading", "3"],
-                            "env": [{"name": "WATTLINE_FAKE_WORLD", "value": "http://world:9900"}],
-                            "ports": [{"name": "http", "containerPort": 8000}],
-                            "readinessProbe": {"httpGet": {"path": "/health", "port": "http"}, "periodSeconds": 1},
-                            "resources": {"limits": {"nvidia.com/gpu": 1}},
-                        }
-                    ],
-                }
-            },
-        },
+        "metadata": {"name": "coder"},
+        "spec": {"model": MODEL, "replicas": 2, "template": template},
     }
 
 
-def workflow(name):
-    """A workflow whose runs all use more than they may, and are told so."""
-    budget = {"maxJoules": 1.0, "maxDurationSeconds": 3600.0, "onExceeded": "Warn"}
-    return {
-        "apiVersion": "wattline.dev/v1alpha1",
-        "kind": "AgentWorkflow",
-        "metadata": {"name": name},
-        "spec": {"trigger": "External", "tenant": "web", "budget": budget},
-    }
+@pytest.fixture(scope="module")
+def agents(cluster: Cluster, images: tuple[str, ...]) -> Iterator[Agents]:
+    """A pool of two engines under an enforced domain, and agents whose workflow has a small budget."""
+    provider = cluster.provider
+    if not isinstance(provider, Local):
+        pytest.skip(
+            "pods, which a Prometheus beside the cluster scrapes, are within reach of the local provider only"
+        )
+    node, namespace = provider.settings.node, f"scraped-{secrets.token_hex(3)}"
+    world, release = World(cluster, provider.settings), Release(cluster)
+    release.install("restore.timeoutSeconds=15")
+    cluster.kubectl("create", "namespace", namespace)
+    cluster.kubectl("wait", "--for=create", "serviceaccount/default", "-n", namespace, "--timeout=20s")
+    world.start(namespace)
+    cluster.kubectl("label", "node", node, "wattline.dev/managed=true", "--overwrite")
+    address = cluster.get("pod", "world", "-n", namespace)["status"]["podIP"]
+    cluster.apply(DOMAIN)
+    cluster.apply(pool(f"http://{address}:9900"), WORKFLOW, namespace=namespace)
+    cluster.kubectl("wait", "--for=create", "deploy/coder", "-n", namespace, "--timeout=60s")
+    cluster.kubectl(
+        "rollout", "status", "deploy/coder", "-n", namespace, "--timeout=90s", timeout_seconds=100
+    )
+    service = cluster.get("service", "wattline-gateway", "-n", NAMESPACE)["spec"]
+    gateway = f"http://{service['clusterIP']}:{service['ports'][0]['port']}"
+    made = Agents(gateway, MODEL, f"{namespace}/fix-issue")
+    wait_until(lambda: made.run("first", 1) == 1, "an agent is answered", timeout_seconds=60, every_seconds=1)
+    yield made
+    cluster.kubectl("delete", "pdom", DOMAIN["metadata"]["name"], "--ignore-not-found")
+    cluster.kubectl("delete", "wpool,wf", "--all", "-n", namespace, "--ignore-not-found")
+    cluster.kubectl("label", "node", node, "wattline.dev/managed-")
+    release.uninstall()
+    cluster.kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def scraped(
+    cluster: Cluster, agents: Agents, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Prometheus]:
+    """A Prometheus with the chart's rules that has seen half a minute of traffic."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with running(
+        cluster.provider.program("prometheus"),
+        cluster.kubeconfig,
+        tmp_path_factory.mktemp("prometheus"),
+        namespace=NAMESPACE,
+        rules=CHART / "rules",
+        port=port,
+        every_seconds=1,
+    ) as made:
+        wait_until(lambda: len(made.targets()) >= 4, "every part is found", timeout_seconds=30)
+        began = time.monotonic()
+        for batch in range(100):
+            agents.runs([f"run-{batch}-{number}" for number in range(4)], turns=3)
+            agents.ask(f"too-long-{batch}", [{"role": "user", "content": "x " * 4_000_000}])
+            if time.monotonic() - began > 30:
+                break
+        yield made
+
+
+def test_every_part_is_scraped(scraped: Prometheus) -> None:
+    parts = {series["metric"]["container"] for series in scraped.query("up == 1")}
+
+    assert set(scraped.targets().values()) == {"up"}
+    assert parts == {"operator", "gateway", "agent"}
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_a_panel_shows_something(scraped: Prometheus, panel: dict[str, object]) -> None:
+    for target in panel["targets"]:
+        expr = target["expr"]
+        for variable, value in VARIABLES.items():
+            expr = expr.replace(variable, value)
+        expr = re.sub(r"\$(domain|pool|node|gpu|workflow)\b", ".+", expr)
+        values = [float(series["value"][1]) for series in scraped.query(expr)]
+
+        assert [value for value in values if value == value], f"no figures for {expr}"  # noqa: PLR0124 - NaN is none
+
+
+@pytest.mark.parametrize(("name", "page"), PAGES.items())
+def test_variables_find_their_choices(scraped: Prometheus, name: str, page: dict[str, object]) -> None:
+    for variable in page["templating"]["list"]:
+        if variable["type"] != "query":
+            continue
+        expr, label = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"]).groups()
+        expr = expr.replace("${namespace}", ".+").replace("$node", ".+")
+
+        assert [series for series in scraped.query(expr) if series["metric"].get(label)], variable["name"]
+
+
+def test_rules_are_evaluated_and_those_that_record_record_something(scraped: Prometheus) -> None:
+    rules = scraped.rules()
+
+    assert {rule["health"] for rule in rules} == {"ok"}
+    assert not [
+        rule["name"] for rule in rules if rule["type"] == "recording" and not scraped.query(rule["name"])
+    ]
+
+
+def test_no_alert_fires_but_the_one_for_the_small_budget(scraped: Prometheus) -> None:
+    firing = {series["metric"]["alertname"] for series in scraped.query('ALERTS{alertstate="firing"}')}
+
+    assert firing <= {"WattlineWorkflowRunsOverBudget"}
+
+
+def test_watts_add_up_across_the_parts(scraped: Prometheus) -> None:
+    """What the operator says a node draws is what its agent says the GPUs draw, a pass apart; and both fit the budget."""
+    operator = float(scraped.query("avg_over_time(sum(wattline_node_draw_watts)[30s:1s])")[0]["value"][1])
+    agent = float(
+        scraped.query('avg_over_time(sum(wattline_agent_gpu_power_watts{mode="average"})[30s:1s])')[0][
+            "value"
+        ][1]
+    )
+    greatest = float(
+        scraped.query("max_over_time(sum(domain:wattline_domain_draw_watts:sum)[30s:1s])")[0]["value"][1]
+    )
+
+    assert operator == pytest.approx(agent, rel=0.5)
+    assert greatest <= DOMAIN["spec"]["budget"]["watts"]

@@ -36,7 +36,9 @@ class Agents:
         self._call(f"/finish_session?session_id={name}", {}, b"")
         return answered
 
-    def ask(self, session: str, messages: list[dict[str, Any]], *, model: str | None = None) -> tuple[int, Any]:
+    def ask(
+        self, session: str, messages: list[dict[str, Any]], *, model: str | None = None
+    ) -> tuple[int, Any]:
         """Make one call; return its status and its answer."""
         headers = {"x-wattline-session": session, "Content-Type": "application/json"}
         if self._workflow is not None:
