@@ -51,6 +51,11 @@ def worded(problem: Problem) -> str:
     return f"{path}: {problem.message}" if path else problem.message
 
 
+def tenths(watts: float | None) -> float | None:
+    """Return watts as people read them, to a tenth; nothing where they are not known or have no end."""
+    return None if watts is None or not math.isfinite(watts) else round(watts, 1)
+
+
 def draw_watts(node: NodeView | None) -> float | None:
     """Return the measured draw of a node's GPUs, or None while its agent does not answer."""
     if node is None or node.readings is None:

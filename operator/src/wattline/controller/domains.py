@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from wattline.api.base import Condition, ConditionStatus
 from wattline.api.powerdomain import Mode, PowerDomain, PowerDomainStatus
-from wattline.controller.conditions import accepted, draw_watts, stamped, worded
+from wattline.controller.conditions import accepted, draw_watts, stamped, tenths, worded
 from wattline.controller.held import Held
 from wattline.controller.verdict import Verdict, condition, disputed, observe
 from wattline.model.cluster import ClusterView
@@ -79,8 +79,8 @@ def _status(
     known = [draw for draw in draws if draw is not None]
     return PowerDomainStatus(
         observed_generation=generation,
-        may_draw_watts=verdict.may_draw_watts if math.isfinite(verdict.may_draw_watts) else None,
-        draw_watts=math.fsum(known) if len(known) == len(draws) else None,
+        may_draw_watts=tenths(verdict.may_draw_watts),
+        draw_watts=tenths(math.fsum(known)) if len(known) == len(draws) else None,
         nodes=len(members),
         conditions=stamped(conditions, view.domains.get(name), at),
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from wattline.api.base import Condition, ConditionStatus
 from wattline.api.inferencepool import EndpointStatus, InferencePool, InferencePoolStatus
 from wattline.controller import sources
-from wattline.controller.conditions import accepted, stamped, worded
+from wattline.controller.conditions import accepted, stamped, tenths, worded
 from wattline.controller.domains import problems_of
 from wattline.controller.facts import capped
 from wattline.controller.held import Held
@@ -81,8 +81,8 @@ def _status(
         ready=f"{ready}/{wanted}",
         selector=sources.selector(pool, view),
         endpoints=tuple(sorted(seen, key=lambda each: each.name)[:MOST_ENDPOINTS]),
-        cap_watts=_sum(watts[0], gpus),
-        draw_watts=_sum(watts[1], gpus),
+        cap_watts=tenths(_sum(watts[0], gpus)),
+        draw_watts=tenths(_sum(watts[1], gpus)),
         conditions=stamped([accepted(generation), condition], view.pools.get(name), at),
     )
 
@@ -158,7 +158,8 @@ def _verdict(
     problems = sorted((each for each in seen if each.reason), key=_gravity)
     if problems:
         word, _, detail = problems[0].reason.partition(": ")
-        more = f"; and {len(problems) - 1} more" if len(problems) > 1 else ""
+        others = len(problems) - 1
+        more = f"; {others} more {'are' if others > 1 else 'is'} not ready" if others else ""
         return word, f"replica {problems[0].name}: {detail or word}{more}"
     if len(seen) < wanted:
         return "TooFewReplicas", f"{len(seen)} of {wanted} replicas are there"
