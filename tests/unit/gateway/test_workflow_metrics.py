@@ -27,7 +27,7 @@ def scraped(*parts):
 
 
 def test_energy_of_runs_counts_for_the_workflow_they_named():
-    workflows, runs, counts = Workflows(), Runs(), Counts()
+    workflows, runs, counts = Workflows(lambda *said: None), Runs(), Counts()
     workflows.declare([workflow(tenant="web", budget={"maxJoules": 400.0, "onExceeded": "Slow"})])
     workflows.bind(runs.run("r"), NAME, 0.0)
     runs.run("of no workflow")
@@ -46,7 +46,7 @@ def test_energy_of_runs_counts_for_the_workflow_they_named():
 
 
 def test_a_workflow_without_a_budget_has_none_and_without_runs_says_zero():
-    workflows = Workflows()
+    workflows = Workflows(lambda *said: None)
     workflows.declare([workflow(tenant="web")])
     lines = scraped(workflows, Runs(), Counts())
 

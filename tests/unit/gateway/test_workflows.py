@@ -20,8 +20,8 @@ def workflow(name="fix-issue", **spec):
     )
 
 
-def bound(run, now=0.0, **spec):
-    made = Workflows()
+def bound(run, now=0.0, tell=lambda *said: None, **spec):
+    made = Workflows(tell)
     made.declare([workflow(**spec)])
     made.bind(run, made.meet(run.id, NAME), now)
     return made
@@ -81,13 +81,14 @@ def test_a_run_that_used_up_its_budget_is_refused_its_next_turn_and_told_not_to_
 
 
 def test_warn_says_so_once_a_run_and_lets_it_go_on():
-    run = Run("r")
-    made = bound(run, budget={"maxJoules": 100})
+    run, told = Run("r"), []
+    made = bound(run, tell=lambda *said: told.append(said), budget={"maxJoules": 100})
     run.joules = 200
     made.check(run, 1.0)
     made.check(run, 2.0)
 
     assert made.exceeded == {(NAME, OnExceeded.WARN): 1}
+    assert told == [(NAME, "Warn for run r", "the run has used 200 J of 100 J")]
     assert made.behind_seconds(run, 2.0) == 0
 
 

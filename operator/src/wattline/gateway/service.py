@@ -55,8 +55,8 @@ class Gateway:
         self.counts = Counts()
         self.reckoning = Reckoning(self.runs, self.energy, self.counts, clock)
         self.sessions = Sessions(settings.forget_seconds)
-        self.workflows = Workflows()
         self.telling = Telling(stamp)
+        self.workflows = Workflows(self.telling.workflow)
         self.pools: dict[str, Pool] = {}
         self.draining = False
         self.turns: dict[int, Turn] = {}

@@ -44,6 +44,11 @@ class Telling:
         meta = pool.declared.metadata
         self._pools.note(about("InferencePool", meta.namespace, meta.name), what, why)
 
+    def workflow(self, name: str, what: str, why: str) -> None:
+        """Note a decision about a workflow, by its full name."""
+        namespace, _, own = name.rpartition("/")
+        self._pools.note(about("AgentWorkflow", namespace or None, own), what, why)
+
     def run(self, run: str, what: str, why: str) -> None:
         """Note a decision about a run."""
         self._runs.note(about("Run", None, run), what, why)

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from wattline.api.agentworkflow import AgentWorkflow, OnExceeded, RunBudget
@@ -42,7 +42,8 @@ class Bound:
 class Workflows:
     """The workflows of the fleet, and the runs that named one."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[str, str, str], None]) -> None:
+        self._tell = tell
         self.exceeded: Counter[tuple[str, str]] = Counter()
         """Workflow and what happened to a run that used up its budget, each once a run."""
         self._declared: dict[str, AgentWorkflow] = {}
@@ -108,6 +109,7 @@ class Workflows:
         if decision.exceeded not in bound.told:
             bound.told.add(decision.exceeded)
             self.exceeded[bound.name, decision.exceeded] += 1
+            self._tell(bound.name, f"{decision.exceeded} for run {run.id}", decision.message)
             log.warning("%s: %s: %s (workflow %s)", run.id, decision.exceeded, decision.message, bound.name)
         if decision.exceeded is OnExceeded.STOP:
             raise Refused(
