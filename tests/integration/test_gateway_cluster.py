@@ -12,6 +12,7 @@ from tests.integration.gateway_backend import Backend
 from wattline.doors.clock import BootClock
 from wattline.doors.kube.access import Access
 from wattline.doors.listen import listener
+from wattline.gateway import kube
 from wattline.gateway import pool as pools
 from wattline.gateway.kube import watching
 from wattline.gateway.main import serving
@@ -233,7 +234,8 @@ async def test_turns_wait_for_the_first_replica_of_a_pool(server):
             assert await turn == "e0"
 
 
-async def test_while_the_api_server_is_away_everything_stays_as_it_was_last_told(server, caplog):
+async def test_while_the_api_server_is_away_everything_stays_as_it_was_last_told(server, caplog, monkeypatch):
+    monkeypatch.setattr(kube, "LOOK_SECONDS", 0.05)
     async with backends("e0", "e1") as (e0, e1):
         server.put(pool("coder", replica(e0)))
         async with gateway_of(server, "agents/coder") as cluster:

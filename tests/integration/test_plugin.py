@@ -187,6 +187,17 @@ def test_top_of_one_kind_and_of_another_namespace(kubectl, fleet):
     assert "agents/coder" in kubectl("top", "pools", "-A", "-n", "elsewhere")
 
 
+def test_the_namespace_is_that_of_the_context(kubectl, fleet):
+    said = yaml.safe_load(kubectl.config.read_text())
+    said["contexts"].append(
+        {"name": "there", "context": {"cluster": "c", "user": "u", "namespace": "elsewhere"}}
+    )
+    kubectl.config.write_text(yaml.safe_dump(said))
+
+    assert "agents/coder" in kubectl("top", "pools")
+    assert "agents/coder" not in kubectl("top", "pools", "--context", "there")
+
+
 def test_top_without_the_right_to_ask_pods_stands_without_their_figures(kubectl, fleet):
     fleet.refuse(403, "Forbidden", 'User "u" cannot get resource "pods/proxy"', path="/proxy/", times=2)
     output = kubectl("top")
@@ -303,6 +314,10 @@ def test_no_cluster_and_one_that_is_away_are_one_line_each(kubectl, server, tmp_
     assert (done.exit_code, done.output.count("\n")) == (1, 1)
     assert "no cluster: " in done.output
 
+    (tmp_path / "prose").write_text("no: yaml: here")
+    done = CliRunner().invoke(main, ["top", "--kubeconfig", str(tmp_path / "prose")])
+    assert "prose is no kubeconfig" in done.output
+
     kubectl.config.write_text(kubectl.config.read_text().replace(str(server.port), "1"))
     output = kubectl("top", code=1)
     assert "Cannot connect to host 127.0.0.1:1" in output
@@ -357,7 +372,7 @@ def test_a_gate_that_somebody_else_moves_meanwhile_is_found_again(kubectl, fleet
 
 
 def test_simulate_from_the_cluster_plays_its_pools(kubectl, fleet):
-    output = kubectl("simulate", "--from-cluster", "--hours", "0.5", "--json", "-")
+    output = kubectl("simulate", "--from-cluster", "--hours", "0.2", "--json", "-")
 
     assert json.loads(output)["runs_offered"] > 0
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from yaml import YAMLError
 
 from wattline.doors.kube.access import ACCOUNT, Access, in_cluster, trusting
 from wattline.model.errors import ClusterError
@@ -33,9 +34,13 @@ def access(kubeconfig: Path | None, context: str | None) -> Access:
     try:
         library: Any = kube_config  # it has no annotations
         library.load_kube_config(path, context, client_configuration=read, persist_config=False)
-        _, active = library.list_kube_config_contexts(path)
+        contexts, active = library.list_kube_config_contexts(path)
     except (config.ConfigException, OSError) as error:
         raise ClusterError(f"no cluster: {error}; name one with --kubeconfig") from error
+    except (YAMLError, UnicodeDecodeError) as error:
+        said = " ".join(str(error).split())
+        raise ClusterError(f"no cluster: {path or 'the kubeconfig'} is no kubeconfig: {said}") from error
+    meant = next((each for each in contexts if each["name"] == context), active)
     trust = None
     if read.host.startswith("https"):
         trust = trusting(
@@ -43,7 +48,7 @@ def access(kubeconfig: Path | None, context: str | None) -> Access:
         )
     return Access(
         server=read.host.rstrip("/"),
-        namespace=(active or {}).get("context", {}).get("namespace") or "default",
+        namespace=(meant or {}).get("context", {}).get("namespace") or "default",
         token=_token(read),
         trust=trust,
     )

@@ -7,7 +7,7 @@ answered with `EngineHeld`, and holds the engine until it closes. ``/engines/NAM
 import asyncio
 from collections.abc import Sequence
 
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode, web
 from pydantic import ValidationError
 
 from wattline.api.base import Spec
@@ -83,29 +83,38 @@ class Control:
         held = web.WebSocketResponse(heartbeat=HEARTBEAT_SECONDS)
         await held.prepare(request)
         self._holds.add(held)
+        name: str | None = None
+        try:
+            name = await self._start(held)
+            while name is not None and not held.closed:
+                await held.receive()
+        finally:
+            self._holds.discard(held)
+            if name is not None:
+                self._end(name)
+        return held
+
+    async def _start(self, held: web.WebSocketResponse) -> str | None:
+        """Start the engine that a connection wants; return its name, None where it cannot be."""
         try:
             wanted = EngineWanted.model_validate_json(await held.receive_str(timeout=ASK_SECONDS))
+        except (ValidationError, TypeError, TimeoutError) as error:
+            await held.close(code=WSCloseCode.POLICY_VIOLATION, message=type(error).__name__.encode())
+            return None
+        try:
             host = self._engines.start(wanted.name, wanted.model, wanted.gpus, loading=wanted.loading_seconds)
         except EngineRefusedError as error:
             await held.send_str(EngineHeld(status=error.status, message=str(error)).model_dump_json())
-            return held
-        except (ValidationError, TypeError, TimeoutError) as error:
-            await held.close(code=WSCloseCode.POLICY_VIOLATION, message=type(error).__name__.encode())
-            return held
-        finally:
-            self._holds.discard(held)
+            return None
+        self._servers[wanted.name] = EngineServer(
+            host, self._world, chunk_wall_seconds=self._chunk_wall_seconds
+        )
         try:
-            self._holds.add(held)
-            self._servers[wanted.name] = EngineServer(
-                host, self._world, chunk_wall_seconds=self._chunk_wall_seconds
-            )
             await held.send_str(EngineHeld(status=201).model_dump_json())
-            while (await held.receive()).type not in {WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED}:
-                pass
-        finally:
-            self._holds.discard(held)
+        except ConnectionError:  # whoever asked is gone already
             self._end(wanted.name)
-        return held
+            return None
+        return wanted.name
 
     def _end(self, name: str) -> None:
         """End an engine, and every call to it in the middle."""
