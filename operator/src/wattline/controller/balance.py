@@ -12,7 +12,7 @@ from wattline.api.powerdomain import PowerDomainStatus
 from wattline.api.powernode import PowerNodeSpec
 from wattline.controller.decide import Decisions, decide
 from wattline.controller.replicas import resolve
-from wattline.controller.telling import conditions_changed, order_reason, tell_action
+from wattline.controller.telling import actions_told, conditions_changed, order_reason
 from wattline.doors.clock import Clock
 from wattline.model.actions import Action
 from wattline.model.cluster import ClusterView
@@ -122,8 +122,9 @@ async def settle(cluster: Cluster, agents: Readings, clock: Clock, at: str, jour
     view = resolve(view)
     decisions = decide(view, at)
     await cluster.report(decisions.domains, decisions.pools, decisions.workflows)
-    for of, what, why in conditions_changed(view, decisions):
-        _note(journal, of, what, why)
+    changed = tuple(conditions_changed(view, decisions))
+    for told in changed:
+        _note(journal, *told)
     for node, spec in decisions.orders.items():
         if await cluster.order(node, spec):
             what = f"budget {spec.budget_watts:.0f} W"
@@ -131,8 +132,8 @@ async def settle(cluster: Cluster, agents: Readings, clock: Clock, at: str, jour
                 journal, about("PowerNode", None, node), what, order_reason(spec, decisions.grants.get(node))
             )
     await cluster.perform(decisions.actions)
-    for action in decisions.actions:
-        _note(journal, *tell_action(action))
+    for told in actions_told(decisions.actions, changed):
+        _note(journal, *told)
     for lease in decisions.leases:
         await cluster.renew(lease)
     return Pass(view, decisions, clock.now(), clock.now() - began)

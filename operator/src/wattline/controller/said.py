@@ -52,15 +52,16 @@ def _changes(
     before: PowerDomainStatus | InferencePoolStatus | AgentWorkflowStatus | None,
 ) -> Iterator[Say]:
     old = {} if before is None else {each.type: each for each in before.conditions}
+    told: set[str] = set()
     for each in now.conditions:
-        if not _same(each, old.get(each.type)):
-            # "Accepted" and "Observing" from the start are what everybody expects; nobody has to be told
-            if each.type not in old and (each.status is ConditionStatus.TRUE or each.reason == "Observing"):
-                continue
-            bad = each.status is ConditionStatus.FALSE and each.reason not in EXPECTED
-            yield Say(
-                kind, namespace, name, each.reason, f"{each.type} is {each.status}: {each.message}", bad
-            )
+        if _same(each, old.get(each.type)) or each.reason in told:
+            continue
+        # "Accepted" and "Observing" from the start are what everybody expects; nobody has to be told
+        if each.type not in old and (each.status is ConditionStatus.TRUE or each.reason == "Observing"):
+            continue
+        told.add(each.reason)
+        bad = each.status is ConditionStatus.FALSE and each.reason not in {"Observing", "NoReplicas"}
+        yield Say(kind, namespace, name, each.reason, f"{each.type} is {each.status}: {each.message}", bad)
 
 
 def _same(now: Condition, was: Condition | None) -> bool:

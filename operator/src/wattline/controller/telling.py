@@ -1,6 +1,6 @@
 """Decisions in words: for the log, the journal, and whoever asks why."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from wattline.api.powernode import PowerNodeSpec
 from wattline.controller.decide import Decisions
@@ -36,6 +36,15 @@ def order_reason(spec: PowerNodeSpec, grant: Grant | None) -> str:
     if not spec.enforce:
         return "observe"
     return "its domain's loop holds it" if grant is None else grant.detail
+
+
+def actions_told(actions: Iterable[Action], changed: Iterable[Told]) -> Iterator[Told]:
+    """Yield the actions in words, without the Events of conditions that are told already."""
+    known = {(of, what.rpartition(", ")[2]) for of, what, _ in changed}
+    for action in actions:
+        told = tell_action(action)
+        if not isinstance(action, Say) or told[:2] not in known:
+            yield told
 
 
 def tell_action(action: Action) -> Told:
