@@ -19,7 +19,6 @@ from harness.local import Local
 from harness.provider import choose
 from harness.settings import E2E, Settings
 
-
 TOOLS = (*builds.CLUSTER, "helm")
 """Programs that every run of the suites needs."""
 

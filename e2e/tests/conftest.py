@@ -9,6 +9,7 @@ from kubernetes import client, config
 from harness.cluster import Cluster
 from harness.command import run
 from harness.images import PLAIN, PRODUCT
+from harness.kwok import Kwok
 from harness.provider import choose
 from harness.settings import REPOSITORY
 
@@ -69,6 +70,14 @@ def crds(cluster: Cluster) -> None:
     """The kinds, as the repository has them."""
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", REPOSITORY / "crds")
     cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", REPOSITORY / "crds")
+
+
+@pytest.fixture
+def kwok(cluster: Cluster) -> Iterator[Kwok]:
+    """``kwok.add(200)``: nodes that exist in the API alone, gone after the test."""
+    fleet = Kwok(cluster)
+    yield fleet
+    fleet.remove()
 
 
 @pytest.fixture

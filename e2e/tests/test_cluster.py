@@ -121,8 +121,33 @@ def test_pods_outlive_a_restart_of_every_single_component(cluster, plain, namesp
 
 
 def test_the_official_client_reaches_the_cluster(api):
-    (node,) = client.CoreV1Api(api).list_node().items
+    node = client.CoreV1Api(api).read_node(Settings().node)
 
-    assert node.metadata.name == Settings().node
     assert node.status.allocatable["nvidia.com/gpu"] == str(Settings().gpus)
     assert node.status.node_info.kubelet_version == "v1.36.3"
+
+
+def test_more_nodes_stand_beside_the_real_one(cluster, kwok, namespace, kubectl):
+    names = kwok.add(20, gpus=4, labels={"row": "b"})
+    container = {"name": "main", "image": "none", "resources": {"limits": {"nvidia.com/gpu": 4}}}
+    wanted = {
+        "replicas": 20,
+        "selector": {"matchLabels": {"app": "wide"}},
+        "template": {
+            "metadata": {"labels": {"app": "wide"}},
+            "spec": {
+                "containers": [container],
+                "nodeSelector": {"row": "b"},
+                "tolerations": [{"key": "kwok.x-k8s.io/node", "operator": "Exists"}],
+            },
+        },
+    }
+    cluster.apply(
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "wide"}, "spec": wanted},
+        namespace=namespace,
+    )
+
+    kubectl("rollout", "status", "-n", namespace, "deployment/wide", "--timeout=60s", timeout_seconds=70)
+
+    pods = cluster.get("pods", "-n", namespace, "-l", "app=wide")["items"]
+    assert sorted(each["spec"]["nodeName"] for each in pods) == sorted(names)
