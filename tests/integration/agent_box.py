@@ -122,7 +122,7 @@ def ordered(budget_watts: float, **changes) -> dict:
     return PowerNodeSpec(**calm | changes).model_dump(mode="json", by_alias=True)
 
 
-def until(done: Callable[[], object], seconds: float = 15.0) -> None:
+def until(done: Callable[[], object], seconds: float = 30.0) -> None:
     """Wait for something to come true."""
     end = time.monotonic() + seconds
     while not done():

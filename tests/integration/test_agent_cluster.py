@@ -77,7 +77,7 @@ class Node(Box):
         return None if not found else PowerNodeStatus.model_validate(found)
 
 
-async def until(done, seconds: float = 20.0) -> None:
+async def until(done, seconds: float = 30.0) -> None:
     async with asyncio.timeout(seconds):
         while not done():
             await asyncio.sleep(0.02)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from wattline.doors.clock import Clock
 from wattline.model.errors import BackendError, ClusterError
-from wattline_agent.podresources import Claimed, PodDevices, ask
-from wattline_agent.pods import Kinds, Mapped, Slices, mapped
+from wattline_agent.podresources import ask
+from wattline_agent.pods import Claimed, Kinds, Mapped, PodDevices, Slices, mapped
 
 log = logging.getLogger("wattline-node-agent")
 

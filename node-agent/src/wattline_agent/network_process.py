@@ -12,7 +12,7 @@ import socket
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 from aiohttp import web
@@ -26,7 +26,6 @@ from wattline_agent.channel import Channel
 from wattline_agent.config import EXIT_REFUSED, GIVE_UP, STOPPING, Config, log_to_stderr
 from wattline_agent.courier import bring
 from wattline_agent.gateways import Gateways
-from wattline_agent.kubelet import Kubelet
 from wattline_agent.messages import View
 from wattline_agent.orders import Orders
 from wattline_agent.pods import Kinds, Mapped
@@ -43,6 +42,14 @@ LAST_WORD_SECONDS = 3.0
 """Wall time that the last status may take."""
 
 
+class Told(Protocol):
+    """Whoever knows which pod has which GPU."""
+
+    @property
+    def seen(self) -> Mapped | None:
+        """Return what was heard last; none before anything was."""
+
+
 class Network:
     """What the device process said last, and what of it others are shown."""
 
@@ -54,7 +61,7 @@ class Network:
         self._reasons = Reasons(config.node)
         self._view: View | None = None
         self._address = ""
-        self.kubelet: Kubelet | None = None
+        self.kubelet: Told | None = None
 
     def listen(self) -> None:
         """Take in views as they come; the last one counts."""
@@ -140,6 +147,8 @@ async def run(config: Config, end: socket.socket, clock: Clock) -> None:
             reporter.run(),
         ]
         if config.pod_resources:
+            from wattline_agent.kubelet import Kubelet  # noqa: PLC0415 - a box does without HTTP/2
+
             kinds = Kinds(config.resources, config.drivers)
             network.kubelet = Kubelet(Path(config.pod_resources), kinds, clock, network.known, source.slices)
             work.append(network.kubelet.follow())

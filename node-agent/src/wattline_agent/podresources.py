@@ -3,44 +3,15 @@
 Message and field numbers are those of k8s.io/kubelet/pkg/apis/podresources/v1/api.proto.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from wattline.model.errors import BackendError
 from wattline_agent.grpc_unix import RpcError, unary
+from wattline_agent.pods import Claimed, Plugged, PodDevices
 from wattline_agent.protobuf import messages, strings
 
 LIST = "/v1.PodResourcesLister/List"
 TIMEOUT_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Plugged:
-    """A device of a device plugin."""
-
-    resource: str
-    name: str
-    """What the plugin calls it; NVIDIA's plugin: the GPU's UUID."""
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A device of a DRA driver; driver, pool and name are how the cluster's ResourceSlices call it."""
-
-    driver: str
-    pool: str
-    name: str
-    cdi: tuple[str, ...] = ()
-    """Names by which the container runtime finds it."""
-
-
-@dataclass(frozen=True, slots=True)
-class PodDevices:
-    """The devices of one pod, over all its containers."""
-
-    namespace: str
-    name: str
-    devices: tuple[Plugged | Claimed, ...] = ()
 
 
 async def ask(path: Path) -> tuple[PodDevices, ...]:

@@ -11,7 +11,36 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from wattline.api.powernode import PodGpus
-from wattline_agent.podresources import Claimed, Plugged, PodDevices
+
+
+@dataclass(frozen=True, slots=True)
+class Plugged:
+    """A device of a device plugin."""
+
+    resource: str
+    name: str
+    """What the plugin calls it; NVIDIA's plugin: the GPU's UUID."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A device of a DRA driver; driver, pool and name are how the cluster's ResourceSlices call it."""
+
+    driver: str
+    pool: str
+    name: str
+    cdi: tuple[str, ...] = ()
+    """Names by which the container runtime finds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodDevices:
+    """The devices of one pod, over all its containers."""
+
+    namespace: str
+    name: str
+    devices: tuple[Plugged | Claimed, ...] = ()
+
 
 Slices = Mapping[tuple[str, str, str], str]
 """UUIDs that DRA drivers publish, by driver, pool and device."""

@@ -9,7 +9,6 @@ from pathlib import Path
 from wattline.doors.clock import Clock
 from wattline_agent.config import Config
 from wattline_agent.orders import Orders
-from wattline_agent.orders_files import FileOrders
 from wattline_agent.pods import Slices
 
 
@@ -26,6 +25,8 @@ class Source:
 async def opened(config: Config, clock: Clock) -> AsyncIterator[Source]:
     """Yield the source that the flags ask for; raise ClusterError if it cannot be there."""
     if not config.cluster:
+        from wattline_agent.orders_files import FileOrders  # noqa: PLC0415 - a cluster does without YAML
+
         yield Source(FileOrders(Path(config.state), config.node, clock))
         return
     from wattline.doors.kube import access, client  # noqa: PLC0415 - a box does without

@@ -11,7 +11,8 @@ from tests.fakes.kubelet import FakeKubelet, container, pod
 
 from wattline.model.errors import BackendError
 from wattline_agent.grpc_unix import LARGEST_BYTES, RpcError, unary
-from wattline_agent.podresources import LIST, Claimed, Plugged, PodDevices, ask, decode
+from wattline_agent.podresources import LIST, ask, decode
+from wattline_agent.pods import Claimed, Plugged, PodDevices
 from wattline_agent.protobuf import fields
 
 

@@ -3,8 +3,7 @@
 import pytest
 
 from wattline.api.powernode import PodGpus
-from wattline_agent.podresources import Claimed, Plugged, PodDevices
-from wattline_agent.pods import Kinds, mapped
+from wattline_agent.pods import Claimed, Kinds, Plugged, PodDevices, mapped
 
 KNOWN = ("GPU-aaaa", "GPU-bbbb", "GPU-bbb")
 KINDS = Kinds(("nvidia.com/gpu", "nvidia.com/gpu.shared"), ("gpu.nvidia.com",))
