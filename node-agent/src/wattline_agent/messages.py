@@ -86,6 +86,8 @@ class GpuLine(Spec):
     sample: GpuSample | None
     """None while it does not answer."""
     instant_watts: float | None = None
+    policy_watts: float | None = None
+    """Limit that the last decision wants, also where the order only observes."""
     clock_asked_mhz: int | None = None
     """Lock in force; none: the driver's own clock."""
     clock_max_mhz: int | None = None

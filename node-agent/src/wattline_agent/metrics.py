@@ -160,6 +160,7 @@ class AgentCollector(Collector):
         labels = (self._node, status.uuid)
         info.add_metric((*labels, str(gpu.index), status.product), 1)
         for kind, watts in (
+            ("policy", gpu.policy_watts),
             ("requested", status.requested_watts),
             ("enforced", status.enforced_watts),
             ("default", status.default_watts),

@@ -28,7 +28,7 @@ DRIFTS = ("external", "driver_reload", "persistence", "clock")
 
 def view(governor: Governor, boot_id: str, now: float) -> View:
     """Return everything the governor knows."""
-    hands, spec = governor.hands, governor.spec
+    hands = governor.hands
     state, reason = _state(governor)
     decision = governor.decision
     enforcing = governor.mode in {Mode.ENFORCE, Mode.FAILSAFE}
@@ -39,7 +39,7 @@ def view(governor: Governor, boot_id: str, now: float) -> View:
         reason=reason,
         waiting=waiting(governor, now),
         observed_generation=governor.in_force_generation,
-        epoch=0 if spec is None else spec.epoch,
+        epoch=max(0, hands.record.record.fence.epoch),
         budget_watts=governor.budget_watts(governor.mode) if enforcing else None,
         bound_watts=governor.bound_watts(),
         demand_watts=0.0
@@ -112,6 +112,7 @@ def _line(gpu: Gpu, governor: Governor) -> GpuLine:
             event_reasons=reading.reasons.words(),
         ),
         instant_watts=None if reading is None else reading.instant_watts,
+        policy_watts=None if target is None else target.limit_watts,
         clock_asked_mhz=gpu.clock_mhz,
         clock_max_mhz=identity.clocks_mhz[-1] if identity.clocks_mhz else None,
         clock_reason=f"{target.clock_why}: {target.clock_detail}" if target is not None else "",

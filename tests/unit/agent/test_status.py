@@ -77,6 +77,18 @@ def test_metrics_say_intent_enforcement_and_safety(tmp_path):
     }
 
 
+def test_an_order_that_only_observes_still_says_what_it_would_set(tmp_path):
+    here = rig(tmp_path, 1).enforced(but(spec(500.0, gpus=1), enforce=False, replicas=()))
+    limits = {
+        line.split('kind="')[1].split('"')[0]: float(line.split()[-1])
+        for line in scraped(here)
+        if line.startswith("wattline_agent_gpu_power_limit_watts{")
+    }
+
+    assert limits["policy"] == pytest.approx(490.2, abs=0.1)
+    assert limits["enforced"] == 700.0
+
+
 def test_a_lost_gpu_has_no_readings_but_still_a_bound(tmp_path):
     here = rig(tmp_path, 1).enforced(spec(500.0, gpus=1))
     here.device.gpus["G0"].lost = True
