@@ -128,6 +128,17 @@ def test_a_deployment_of_that_name_that_is_somebody_elses_is_left_alone_and_the_
     assert "workloadRef" in cluster.ready().message
 
 
+def test_a_name_that_no_label_can_hold_is_refused_before_anything_is_made():
+    long = of_template().model_copy(
+        update={"metadata": of_template().metadata.model_copy(update={"name": "x" * 64})}
+    )
+    cluster = Cluster(row(), pools=[long], row_a=("n1",))
+    decisions = cluster.settle()
+
+    assert not [each for each in decisions.actions if isinstance(each, Apply)]
+    assert cluster.ready(f"agents/{'x' * 64}").reason == "NameTooLong"
+
+
 def test_a_template_that_the_api_server_does_not_take_is_said_where_people_look():
     cluster = Cluster(row(), pools=[of_template()], row_a=("n1",))
     cluster.failed = {"Apply Deployment/agents/coder": "Deployment coder: spec.template: no such image"}

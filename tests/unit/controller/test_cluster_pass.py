@@ -301,6 +301,16 @@ def test_the_affinity_of_a_pod_says_where_it_may_go_by_host_name():
     assert only.node == "n1"
 
 
+def test_nothing_is_placed_on_a_node_whose_domain_has_problems():
+    cluster = settled(row(), row_a=("n1",))
+    cluster.change("row-a", parent="nowhere")
+    cluster.pools["agents/coder"] = pool()
+    cluster.rounds()
+
+    assert not any(each.node for each in cluster.pods.values())
+    assert cluster.ready().reason == "NoNodeAllowed"
+
+
 def test_nothing_is_placed_on_nodes_that_are_not_opted_in():
     cluster = Cluster(row(), pools=[pool()], row_a=("n1",))
     cluster.opt("n1", into=False)

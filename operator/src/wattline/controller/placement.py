@@ -178,7 +178,7 @@ class _Doors:
             self._known[like] = {
                 name: _extra(each.least_watts, each.gpus, self._view, name)
                 for name, machine in self._view.machines.items()
-                if _open(pod, machine)
+                if name not in self._view.standing and _open(pod, machine)
             }
         return Waiting(pod.full_name, each.gpus, self._known[like])
 

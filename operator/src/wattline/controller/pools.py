@@ -23,6 +23,12 @@ Watts = Mapping[tuple[str, str], float]
 MOST_ENDPOINTS = 256
 """A status names at most so many replicas."""
 
+MOST_GPUS = 64
+"""And of each so many GPUs."""
+
+LONGEST_REASON = 512
+"""A reason has at most so many characters."""
+
 SHARED = ("PodShared", "GpuShared")
 """Reasons of a replica that is another pool's."""
 
@@ -107,10 +113,10 @@ def _endpoint(replica: Replica, view: ClusterView, held: Held, placed: Placed) -
         name=replica.name,
         url=replica.url,
         node=replica.node,
-        gpus=replica.gpus,
+        gpus=replica.gpus[:MOST_GPUS],
         ready=not reason,
         traffic=runs and ours and bool(replica.url) and not held_back,
-        reason=reason,
+        reason=reason[:LONGEST_REASON],
     )
 
 

@@ -15,6 +15,9 @@ from wattline.model.fleet import Fleet, full_name
 from wattline.model.names import POOL
 from wattline.model.references import Problem, endpoints
 
+LONGEST_LABEL = 63
+"""A label's value has at most so many characters."""
+
 MOST_GPUS = 64
 """An endpoint has at most so many."""
 
@@ -83,9 +86,14 @@ def _accepted(name: str, view: ClusterView) -> bool:
 
 
 def _taken(pool: InferencePool, view: ClusterView) -> Iterator[Problem]:
-    """Yield that the name of the Deployment to be made is somebody else's, if it is."""
+    """Yield why the Deployment of a template cannot have the pool's name, if it cannot."""
+    if pool.spec.template is None:
+        return
+    if len(pool.metadata.name) > LONGEST_LABEL:
+        message = f"{len(pool.metadata.name)} characters; pods of a template carry the name in a label, which holds 63"
+        yield Problem(pool.kind, full_name(pool), ("metadata", "name"), message, "NameTooLong")
     there = sources.target(pool, view)
-    if pool.spec.template is None or there is None:
+    if there is None:
         return
     if there.owner is None or there.owner.uid != pool.metadata.uid:
         yield Problem(

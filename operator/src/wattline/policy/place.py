@@ -112,7 +112,12 @@ class _Room:
         """Return where a pod may go now, or why it waits."""
         allowed = [name for name in sorted(self.sites) if name in pod.watts]
         if not allowed:
-            return Placement(pod.name, (), Why.NO_NODE, "no node that is opted in is open to the pod")
+            return Placement(
+                pod.name,
+                (),
+                Why.NO_NODE,
+                "no node that is opted in, and whose domain is sound, is open to the pod",
+            )
         roomy = [name for name in allowed if self.sites[name].free_gpus >= pod.gpus]
         if not roomy:
             best = max(allowed, key=lambda name: self.sites[name].free_gpus)
