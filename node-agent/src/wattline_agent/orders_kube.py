@@ -178,8 +178,7 @@ async def published(kube: Kube, node: str) -> Slices:
 
 
 def _uuid(attributes: Mapping[str, Any]) -> str | None:
-    """Return the attribute ``uuid``, also where the driver puts its domain in front."""
-    for key, value in attributes.items():
-        if key.rpartition("/")[2] == "uuid" and "string" in value:
-            return str(value["string"])
-    return None
+    """Return the UUID of the whole GPU, also where the driver puts its domain in front; NVIDIA's names both."""
+    plain = {key.rpartition("/")[2]: value.get("string") for key, value in attributes.items()}
+    uuid = plain.get("parentUUID") or plain.get("uuid")
+    return None if uuid is None else str(uuid)

@@ -1,9 +1,9 @@
 """Which pod has which of this node's GPUs: from the kubelet's words for devices to UUIDs. Pure.
 
 A device plugin names a GPU by its UUID, with ``::N`` behind it where it hands one GPU to several pods. A DRA driver
-names it as it likes: its ResourceSlice may carry the UUID as an attribute, the CDI name may contain it. A part of a
-GPU (MIG) has a UUID of its own, which says nothing of the GPU's; like everything else that leads to no GPU we hold, it
-is told as unmapped and never guessed.
+names it as it likes: its ResourceSlice may carry the UUID as an attribute (for a part of a GPU that of the whole), the
+CDI name may contain it. A part of a GPU (MIG) from a device plugin has a UUID of its own, which says nothing of the
+GPU's; like everything else that leads to no GPU we hold, it is told as unmapped and never guessed.
 """
 
 import re

@@ -287,6 +287,10 @@ async def test_the_uuids_that_drivers_publish_for_this_node():
             {"name": "gpu-0", "attributes": {"uuid": {"string": "GPU-a"}, "index": {"int": 0}}},
             {"name": "gpu-1", "attributes": {"gpu.nvidia.com/uuid": {"string": "GPU-b"}}},
             {"name": "gpu-2"},
+            {
+                "name": "gpu-0-mig-9-4-4",
+                "attributes": {"uuid": {"string": "MIG-1"}, "parentUUID": {"string": "GPU-a"}},
+            },
         ]
         server.put(
             {
@@ -305,4 +309,5 @@ async def test_the_uuids_that_drivers_publish_for_this_node():
         assert await published(kube, "n1") == {
             ("gpu.nvidia.com", "n1", "gpu-0"): "GPU-a",
             ("gpu.nvidia.com", "n1", "gpu-1"): "GPU-b",
+            ("gpu.nvidia.com", "n1", "gpu-0-mig-9-4-4"): "GPU-a",
         }
