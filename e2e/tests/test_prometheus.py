@@ -10,11 +10,12 @@ from collections.abc import Iterator
 import pytest
 
 from harness.cluster import Cluster
-from harness.command import wait_until
+from harness.command import run, wait_until
 from harness.images import WATTLINE
 from harness.local import Local
 from harness.prometheus import Prometheus, running
 from harness.release import CHART, NAMESPACE, Release
+from harness.settings import REPOSITORY
 from harness.traffic import Agents
 from harness.world import World
 
@@ -77,11 +78,23 @@ def agents(cluster: Cluster, images: tuple[str, ...]) -> Iterator[Agents]:
         )
     node, namespace = provider.settings.node, f"scraped-{secrets.token_hex(3)}"
     world, release = World(cluster, provider.settings), Release(cluster)
-    release.install("restore.timeoutSeconds=15")
-    cluster.kubectl("create", "namespace", namespace)
-    cluster.kubectl("wait", "--for=create", "serviceaccount/default", "-n", namespace, "--timeout=20s")
-    world.start(namespace)
-    cluster.kubectl("label", "node", node, "wattline.dev/managed=true", "--overwrite")
+    try:
+        release.install("restore.timeoutSeconds=15")
+        cluster.kubectl("create", "namespace", namespace)
+        cluster.kubectl("wait", "--for=create", "serviceaccount/default", "-n", namespace, "--timeout=20s")
+        world.start(namespace)
+        cluster.kubectl("label", "node", node, "wattline.dev/managed=true", "--overwrite")
+        yield _served(cluster, namespace)
+    finally:
+        cluster.kubectl("delete", "wpool,wf", "--all", "-n", namespace, "--ignore-not-found", check=False)
+        cluster.kubectl("delete", "pdom", DOMAIN["metadata"]["name"], "--ignore-not-found", check=False)
+        cluster.kubectl("label", "node", node, "wattline.dev/managed-", check=False)
+        release.uninstall()
+        cluster.kubectl("delete", "namespace", namespace, "--wait=false", check=False)
+
+
+def _served(cluster: Cluster, namespace: str) -> Agents:
+    """Declare the pool and return agents of it once the first of them was answered."""
     address = cluster.get("pod", "world", "-n", namespace)["status"]["podIP"]
     cluster.apply(DOMAIN)
     cluster.apply(pool(f"http://{address}:9900"), WORKFLOW, namespace=namespace)
@@ -90,15 +103,11 @@ def agents(cluster: Cluster, images: tuple[str, ...]) -> Iterator[Agents]:
         "rollout", "status", "deploy/coder", "-n", namespace, "--timeout=90s", timeout_seconds=100
     )
     service = cluster.get("service", "wattline-gateway", "-n", NAMESPACE)["spec"]
-    gateway = f"http://{service['clusterIP']}:{service['ports'][0]['port']}"
-    made = Agents(gateway, MODEL, f"{namespace}/fix-issue")
+    made = Agents(
+        f"http://{service['clusterIP']}:{service['ports'][0]['port']}", MODEL, f"{namespace}/fix-issue"
+    )
     wait_until(lambda: made.run("first", 1) == 1, "an agent is answered", timeout_seconds=60, every_seconds=1)
-    yield made
-    cluster.kubectl("delete", "pdom", DOMAIN["metadata"]["name"], "--ignore-not-found")
-    cluster.kubectl("delete", "wpool,wf", "--all", "-n", namespace, "--ignore-not-found")
-    cluster.kubectl("label", "node", node, "wattline.dev/managed-")
-    release.uninstall()
-    cluster.kubectl("delete", "namespace", namespace, "--wait=false")
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +134,14 @@ def scraped(
             if time.monotonic() - began > 30:
                 break
         yield made
+
+
+def test_promtool_agrees_with_the_rules(cluster: Cluster) -> None:
+    """The rules' own unit tests, which `make test` leaves out where promtool is not built yet."""
+    promtool = cluster.provider.program("promtool")
+    tests = sorted((REPOSITORY / "tests/unit/dashboards/rules").glob("*.yaml"))
+    run([promtool, "check", "rules", *sorted((CHART / "rules").glob("*.yaml"))])
+    run([promtool, "test", "rules", *tests])
 
 
 def test_every_part_is_scraped(scraped: Prometheus) -> None:
