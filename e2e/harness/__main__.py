@@ -1,7 +1,6 @@
 """``python -m harness``: start and stop the cluster of the end-to-end tests, and run them."""
 
 import argparse
-import fcntl
 import os
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from harness.images import PRODUCT, Images
 from harness.local import Local
 from harness.provider import choose
 from harness.settings import E2E, Settings
+from harness.turn import turn
 
 TOOLS = (*builds.CLUSTER, "helm")
 """Programs that every run of the suites needs."""
@@ -69,7 +69,7 @@ def _build(names: list[str]) -> None:
 
 def _up(provider: Provider) -> None:
     """Start the cluster, and make the product's images meanwhile; a failed image fails the suites that want it."""
-    with _turn(), _meanwhile(provider):
+    with turn(Settings().cache / "start.lock"), _meanwhile(provider):
         began = time.monotonic()
         provider.start()
         say(f"cluster up in {time.monotonic() - began:.1f} s: KUBECONFIG={provider.kubeconfig}")
@@ -140,16 +140,6 @@ def _pytest(*arguments: str) -> int:
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-c", str(E2E / "pytest.ini"), *arguments], check=False
     ).returncode
-
-
-@contextmanager
-def _turn() -> Iterator[None]:
-    """One start at a time."""
-    cache = Settings().cache
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "start.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 if __name__ == "__main__":

@@ -1,17 +1,16 @@
 """The Go programs of the cluster: each is built at most once and kept under a hash of what it is built from."""
 
-import fcntl
 import hashlib
 import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.command import HarnessError, found, run, say
 from harness.settings import E2E
+from harness.turn import turn
 
 KUBERNETES = "1.36.3"
 BUILD_TIMEOUT_SECONDS = 3600
@@ -117,7 +116,7 @@ def ensure(name: str, cache: Path) -> Path:
     if target.exists():
         return target
     need_go(PROGRAMS[name].folder)
-    with _turn(cache):
+    with turn(cache / "build.lock"):
         if not target.exists():
             _build(PROGRAMS[name], target)
     return target
@@ -173,11 +172,3 @@ def _forget(folder: Path) -> None:
     for path in folder.iterdir():
         path.unlink()
     folder.rmdir()
-
-
-@contextmanager
-def _turn(cache: Path) -> Iterator[None]:
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "build.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

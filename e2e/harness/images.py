@@ -8,12 +8,15 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness import host
 from harness.command import HarnessError, found, run, say
 from harness.containers import PAUSE
 from harness.settings import E2E, REPOSITORY
+from harness.turn import turn
 
 BASE = "localhost/wattline-base:e2e"
 SUITE = "bookworm"
@@ -85,13 +88,17 @@ class Images:
     def archive(self, image: Image) -> Path:
         """Return the image's archive, made first if its inputs are new."""
         target = self._folder / f"{_file_name(image.name)}-{self.inputs(image)}.tar"
+        with self._turn():
+            self._ensure(image, target)
+        return target
+
+    def _ensure(self, image: Image, target: Path) -> None:
         if not target.exists():
             if image.base:
                 self._ensure_base()
             began = time.monotonic()
             self._build(image, target)
             say(f"image {image.name} made in {time.monotonic() - began:.0f} s")
-        return target
 
     def pause(self) -> tuple[Path, str]:
         """Return the archive of the sandbox's image, and its inputs."""
@@ -100,13 +107,18 @@ class Images:
             :16
         ]
         target = self._folder / f"{_file_name(PAUSE)}-{inputs}.tar"
-        if not target.exists():
+        if target.exists():
+            return target, inputs
+        with self._turn():
             context = self._folder / "pause"
             context.mkdir(parents=True, exist_ok=True)
             run([os.environ.get("CC", "gcc"), "-Os", "-static", "-o", context / "pause", source / "pause.c"])
             self._buildah("bud", "-t", PAUSE, "-f", source / "Dockerfile", context)
             self._save(PAUSE, target)
         return target, inputs
+
+    def _turn(self) -> AbstractContextManager[None]:
+        return turn(self._folder / "build.lock")
 
     @staticmethod
     def with_docker(image: Image) -> None:
@@ -148,6 +160,8 @@ class Images:
             raise HarnessError("missing: debootstrap (e2e/requirements.sh names all that is needed)")
         began = time.monotonic()
         tree, tar = self._folder / "base", self._folder / "base.tar"
+        for point in reversed(host.mounts(tree)):  # of a debootstrap that was cut off
+            run(["umount", "--lazy", point], check=False)
         shutil.rmtree(tree, ignore_errors=True)
         run(
             ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", SUITE, tree, *_mirror()],

@@ -100,6 +100,7 @@ class Local:
     def stop(self) -> None:
         """Take everything away, however far the start came; raise ``HarnessError`` if anything is left."""
         if not self._journal.pending:
+            say("no cluster here")
             return
         note = self.settings.cache / "host-before.json"
         failed = self._journal.unwind()
