@@ -100,9 +100,11 @@ class Pool:
         for place in served.engines:
             replica = self.replicas.get(place.name)
             if replica is None or replica.endpoint.url != place.url:
+                left = 0
                 if replica is not None:  # a pod that was made anew under its old name
                     self.desk.lost(place.name)
-                replica = self.replicas[place.name] = Replica(place)
+                    left = replica.sequences  # which still end, and are counted off then
+                replica = self.replicas[place.name] = Replica(place, sequences=left)
             replica.endpoint, replica.declared = place, True
             replica.active = place.name in served.active
             self._tell(place.name)
