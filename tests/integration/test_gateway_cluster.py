@@ -325,3 +325,21 @@ async def test_held_turns_and_refusals_are_told_of_pool_and_run(server):
             assert len(told) == 1
             assert told[0][0] == "refused a turn"
             assert "do not fit the KV memory" in told[0][1]
+
+
+async def test_a_run_whose_turn_is_held_says_so_and_for_what(server):
+    server.put(pool("coder", created="2026-01-01T00:00:00Z"))
+    async with gateway_of(server) as cluster:
+        await until(lambda: "agents/coder" in cluster.gateway.pools)
+        turn = asyncio.create_task(cluster.ask("s1"))
+        await until(lambda: cluster.gateway.turns)
+        await asyncio.sleep(0.05)
+        _, held = await cluster.get("/v1/runs/s1")
+        turn.cancel()
+        await asyncio.gather(turn, return_exceptions=True)
+        await until(lambda: not cluster.gateway.turns)
+        _, after = await cluster.get("/v1/runs/s1")
+
+    assert held["heldSeconds"] > 0
+    assert held["heldBecause"] == "NoReplicaUsable"
+    assert (after["heldSeconds"], after["heldBecause"]) == (0, "")

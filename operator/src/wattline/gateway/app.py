@@ -97,6 +97,8 @@ class Routes:
         view = self._gateway.runs.view(run, self._gateway.energy.settled_until())
         if view is None:
             raise Refused(404, Reason.BAD_REQUEST, f"no run {run} is known here", code="run_not_found")
+        seconds, because = self._gateway.held(run)
+        view = view.model_copy(update={"held_seconds": round(seconds, 3), "held_because": because})
         return _json(view.model_dump_json(by_alias=True))
 
     async def _decisions(self, request: web.Request) -> web.Response:

@@ -26,6 +26,7 @@ from wattline.gateway.turn import Turn
 from wattline.gateway.workflows import HEADER as WORKFLOW_HEADER
 from wattline.gateway.workflows import Workflows
 from wattline.loops.turns import Ask
+from wattline.policy import route
 
 log = logging.getLogger(__name__)
 
@@ -162,6 +163,15 @@ class Gateway:
             for turn in self.turns.values()
             if turn.pool is pool and turn.replica is None
         }
+
+    def held(self, run: str) -> tuple[float, str]:
+        """Return how long a run's turn that waits longest has waited, and for what; zero and nothing if none does."""
+        held = [turn for turn in self.turns.values() if turn.session.root == run and turn.replica is None]
+        if not held:
+            return 0.0, ""
+        first = min(held, key=lambda turn: turn.arrived_seconds)
+        why = first.pool.desk.held_because if first.pool.reachable else route.Why.NONE_USABLE
+        return self.clock.now() - first.arrived_seconds, str(why or "")
 
     def _turns_of(self, pool: str) -> int:
         return sum(1 for turn in self.turns.values() if turn.pool.name == pool)

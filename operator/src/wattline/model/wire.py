@@ -71,6 +71,10 @@ class RunEnergy(Spec):
     completion_tokens: int
     recomputed_tokens: int
     """Prompt tokens that were computed again though the run had them resident before."""
+    held_seconds: float = 0.0
+    """How long its turn that waits longest has waited to start."""
+    held_because: str = ""
+    """Why turns of that pool wait; empty while none of the run's does."""
 
 
 class Decision(Spec):

@@ -14,6 +14,8 @@ from wattline.model.template import TemplateError, Values, render
 from wattline.policy import budget
 
 OVER = (Phase.SUCCEEDED, Phase.FAILED)
+RUNNING = "RunningStep"
+"""Reason of a run whose step is under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ def tried(run: RunStatus, step: str) -> RunStatus:
     """Return the run with one more attempt at a step."""
     seen = _seen(run, step)
     changed = seen.model_copy(update={"phase": Phase.RUNNING, "attempts": seen.attempts + 1, "message": ""})
-    return _with(run, changed, reason="RunningStep", message=step)
+    return _with(run, changed, reason=RUNNING, message=step)
 
 
 def waiting(run: RunStatus, reason: str, message: str) -> RunStatus:
@@ -119,7 +121,7 @@ def answered(
             "message": message,
         }
     )
-    return _with(run, changed, reason="RunningStep", message=step)
+    return _with(run, changed, reason=RUNNING, message=step)
 
 
 def failed(run: RunStatus, step: str, message: str, *, tokens: int = 0) -> RunStatus:

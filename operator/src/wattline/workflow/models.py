@@ -1,5 +1,6 @@
 """Asking models through the gateway, as one session that names its workflow; waits as long as it has to."""
 
+import asyncio
 import json
 import random
 from collections.abc import Awaitable, Callable
@@ -12,6 +13,7 @@ from wattline.api.agentworkflow import Llm
 from wattline.doors.clock import Clock
 from wattline.workflow import answers, refusals
 from wattline.workflow.errors import StepFailedError, StoppedError
+from wattline.workflow.machine import RUNNING
 
 MOST_ASKS = 3
 """Answers that break their schema before a step is given up; ours."""
@@ -21,6 +23,12 @@ ANSWER_WALL_SECONDS = 3600.0
 
 READ_WALL_SECONDS = 5.0
 """Time for the gateway to say what a run has used."""
+
+LOOK_SECONDS = 5.0
+"""How often a runner that waits for an answer looks whether its call has started; ours."""
+
+HELD_SECONDS = 2.0
+"""A call that was held for less is nobody's question."""
 
 Waits = Callable[[str, str], Awaitable[None]]
 """Told what a call waits for, in a word and a sentence; may raise to end the wait."""
@@ -43,6 +51,9 @@ class Used:
     joules: float
     settled: bool
     """Nothing is to be added any more."""
+    held_seconds: float = 0.0
+    """How long a turn of it has waited to start."""
+    held_because: str = ""
 
 
 class Gateway:
@@ -96,7 +107,12 @@ class Gateway:
                 if response.status != 200:
                     return None
                 said = json.loads(await response.read())
-                return Used(float(said["joules"]), bool(said["settled"]))
+                return Used(
+                    float(said["joules"]),
+                    bool(said["settled"]),
+                    float(said.get("heldSeconds", 0.0)),
+                    str(said.get("heldBecause", "")),
+                )
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -115,7 +131,7 @@ class Gateway:
     async def _call(self, body: dict[str, Any], waits: Waits, tokens: int) -> dict[str, Any]:
         tries = failures = 0
         while True:
-            said = await self._once(body)
+            said = await self._watched(body, waits)
             if not isinstance(said, refusals.Refusal):
                 return said
             match refusals.decide(said, tries, failures, self._chance.random()):
@@ -128,6 +144,26 @@ class Gateway:
                     tries += 1
                     await waits(reason, message)
                     await self._clock.sleep_until(self._clock.now() + seconds)
+
+    async def _watched(self, body: dict[str, Any], waits: Waits) -> dict[str, Any] | refusals.Refusal:
+        """Make a call; while the gateway holds it, for it has not started yet, say so: that may end it."""
+        call, done = asyncio.create_task(self._once(body)), asyncio.Event()
+        call.add_done_callback(lambda _: done.set())
+        held = False
+        try:
+            while True:
+                await self._clock.sleep_until(self._clock.now() + LOOK_SECONDS, or_set=done)
+                if done.is_set():
+                    return call.result()
+                said = await self.used()
+                if said is not None and said.held_seconds >= HELD_SECONDS:
+                    held = True
+                    await waits(*refusals.held(said.held_because, said.held_seconds))
+                elif held:
+                    held = False
+                    await waits(RUNNING, "the call has started")
+        finally:
+            call.cancel()
 
     async def _once(self, body: dict[str, Any]) -> dict[str, Any] | refusals.Refusal:
         limit = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=ANSWER_WALL_SECONDS)

@@ -84,6 +84,12 @@ def decide(refusal: Refusal, tries: int, failures: int, spread: float) -> Wait |
     return Fail(f"{refusal.status}: {message}")
 
 
+def held(because: str, seconds: float) -> tuple[str, str]:
+    """Return what a call waits for that the gateway holds, in a word and a sentence."""
+    word = "WaitingForReplicas" if because == "NoReplicaUsable" else "WaitingForCapacity"
+    return word, f"the gateway holds the call since {seconds:.0f} s{f': {because}' if because else ''}"
+
+
 def _seconds(retry_after: str | None, tries: int) -> float:
     """Return what the answer asks for, else a second that doubles with every try; within bounds."""
     if retry_after is not None and retry_after.strip().isdecimal():

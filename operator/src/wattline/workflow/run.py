@@ -99,11 +99,11 @@ class _Run:
         self.since_seconds = now
 
     async def waits(self, reason: str, message: str) -> None:
-        """Say what the run waits for; raise `_OverError` when its time or energy is over."""
+        """Say what the run waits for; raise `_OverError` when its time or energy is over, unless it waits no more."""
         before = self.status.reason
         await self.count()
         left = machine.over_budget(self.spec, self.status)
-        if left is not None:
+        if left is not None and reason != machine.RUNNING:
             raise _OverError(left)
         self.status = machine.waiting(self.status, reason, message)
         if reason != before:
