@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from wattline.api.inferencepool import InferencePool
+from wattline.api import crds
 from wattline.api.powerdomain import PowerDomain
 from wattline.doors.manifests import load
 from wattline.model.errors import ManifestError
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = sorted((ROOT / "examples" / "cluster").glob("*.yaml"))
-KINDS = {"PowerDomain": PowerDomain, "InferencePool": InferencePool}
+KINDS = {kind.__name__: kind for kind in crds.KINDS}
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
