@@ -16,8 +16,6 @@ SAFETY_SECONDS = 0.2
 DECIDE_SECONDS = 1.0
 LOADS_STALE_SECONDS = 3.0
 """A gateway silent for so long leaves its replicas unknown."""
-SETTLE_SECONDS = 60.0
-"""Longest wait for the network process to say whether there is an order, before a predecessor's settings go back."""
 
 
 class Mode(StrEnum):
@@ -32,7 +30,7 @@ class Mode(StrEnum):
     BACK = "PuttingBack"
     """As nobody orders anything any more, what was changed goes back."""
     HOLD = "Adopting"
-    """Everything stays as a predecessor left it until we know whether there is an order."""
+    """Everything stays as a predecessor left it until we know whether there is an order, however long that takes."""
 
 
 RESTORING = {
@@ -129,9 +127,10 @@ class Governor:
     def _mode(self, now: float) -> Mode:
         spec, records = self.spec, bool(self.hands.record.record.gpus)
         lease = self.hands.record.record.lease
-        if self.order is None:
-            waited = now - self.started_at >= SETTLE_SECONDS
-            return Mode.BACK if records and waited and not lease.valid(now) else Mode.HOLD
+        if (
+            self.order is None
+        ):  # not known is not none: whoever could say is away, and others count on our limits
+            return Mode.HOLD
         if spec is None:
             return Mode.BACK
         if spec.release:

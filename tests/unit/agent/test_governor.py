@@ -178,6 +178,15 @@ def test_older_orders_are_ignored(tmp_path):
     assert limits(here) == pytest.approx({"G0": 490.2, "G1": 490.2}, abs=0.1)
 
 
+def test_an_agent_that_hears_nothing_new_says_which_epoch_it_has_heard(tmp_path):
+    here = rig(tmp_path).order(but(spec(1000.0), epoch=11)).run(3.0)
+
+    later = here.start().order(but(spec(400.0), epoch=1), uid="of the next installation").run(3.0)
+
+    assert later.view().epoch == 11
+    assert later.view().observed_generation == 0
+
+
 # -- losses --------------------------------------------------------------------------------------------------------
 
 
@@ -507,6 +516,17 @@ def test_a_restarted_agent_without_an_order_puts_back(tmp_path):
     here.hear(OrderSeen())
     here.run(8.0, renewing=False)
     assert limits(here) == {"G0": 650.0, "G1": 700.0}
+
+
+def test_a_restarted_agent_that_cannot_be_told_of_an_order_loosens_nothing_however_long_that_takes(tmp_path):
+    """The API server is away: others still count on the limits that this node was last seen under."""
+    here, _ = changed(tmp_path)
+    before, written = limits(here), len(here.device.journal)
+    here.start()
+    here.run(600.0, renewing=False)
+
+    assert limits(here) == before
+    assert here.device.journal[written:] == []
 
 
 def test_after_a_reboot_nothing_is_ours_to_put_back(tmp_path):
