@@ -8,12 +8,13 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import yaml
 
 from harness.cluster import Cluster
 from harness.command import run, wait_until
 from harness.images import WATTLINE
 from harness.local import Local
-from harness.prometheus import Prometheus, running
+from harness.prometheus import PORTS, Prometheus, running
 from harness.release import CHART, NAMESPACE, Release
 from harness.settings import REPOSITORY
 from harness.traffic import Agents
@@ -134,6 +135,35 @@ def scraped(
             if time.monotonic() - began > 30:
                 break
         yield made
+
+
+def test_the_chart_brings_dashboards_and_rules_as_they_are(cluster: Cluster) -> None:
+    shown = Release(cluster).objects(
+        "monitoring.dashboards.enabled=true",
+        "monitoring.prometheusRules.enabled=true",
+        "monitoring.podMonitors.enabled=true",
+    )
+    objects = [each for each in yaml.safe_load_all(shown) if each is not None]
+    pages = {
+        name.removeprefix("wattline-").removesuffix(".json"): json.loads(text)
+        for each in objects
+        if each["kind"] == "ConfigMap"
+        for name, text in each["data"].items()
+        if name.endswith(".json")
+    }
+    rules = {each["metadata"]["name"]: each["spec"] for each in objects if each["kind"] == "PrometheusRule"}
+    monitors = [each for each in objects if each["kind"] == "PodMonitor"]
+
+    assert pages == PAGES
+    assert rules == {
+        f"wattline-{path.stem}": yaml.safe_load(path.read_text()) for path in (CHART / "rules").glob("*.yaml")
+    }
+    assert {
+        each["metadata"]["labels"]["app.kubernetes.io/component"]: each["spec"]["podMetricsEndpoints"][0][
+            "port"
+        ]
+        for each in monitors
+    } == PORTS
 
 
 def test_promtool_agrees_with_the_rules(cluster: Cluster) -> None:

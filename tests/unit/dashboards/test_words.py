@@ -33,6 +33,7 @@ WORDS = {
     ("wattline_gateway_refusals_total", "reason"): set(Reason),
     ("wattline_gateway_requests_total", "outcome"): {"answered", "refused", "failed", "broken", "left"},
     ("wattline_gateway_tokens_total", "kind"): {"prompt", "cached", "recomputed", "completion"},
+    ("wattline_operator_passes_total", "result"): {"whole", "abandoned"},
     ("wattline_pool_memory_threshold_ratio", "threshold"): {"protectAbove", "admitBelow", "neverAbove"},
     ("wattline_workflow_runs_over_budget_total", "action"): set(OnExceeded),
 }
