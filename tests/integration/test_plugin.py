@@ -36,9 +36,7 @@ class Kubectl:
         )
 
     def __call__(self, *args, code=0):
-        done = CliRunner(env={"COLUMNS": "200", "TZ": "UTC"}).invoke(
-            main, [*args, "--kubeconfig", str(self.config)]
-        )
+        done = CliRunner(env={"TZ": "UTC"}).invoke(main, [*args, "--kubeconfig", str(self.config)])
         assert done.exit_code == code, done.output
         return done.output
 
@@ -242,6 +240,23 @@ def test_why_merges_what_everybody_decided_newest_first(kubectl, fleet):
     asked = [one.query.get("about") for one in fleet.requests("GET", "/v1/decisions")]
     assert asked == [about] * 3
     assert len(kubectl("why", "wpool/agents/coder", "--last", "1").splitlines()) == len(lines) - 3
+
+
+def test_why_of_a_pod_says_whose_replica_it_is(kubectl, fleet):
+    fleet.put(gated("coder-0"))
+
+    assert "of wpool/coder, gets work  on GPU-3f2a" in kubectl("why", "pod/coder-0")
+
+
+def test_why_of_a_node_says_how_it_stands(kubectl, fleet):
+    gpu = {"uuid": "GPU-3f2a", "product": "H100", "minWatts": 200, "maxWatts": 700, "defaultWatts": 700}
+    gpu |= {"boundWatts": 430, "outcome": "blocked", "reason": "NoPermission: setting [the] limit"}
+    fleet.patch("PowerNode", "gpu-1", {"status": {"gpus": [gpu]}}, part="status")
+    output = kubectl("why", "node/gpu-1")
+
+    assert "state is Enforcing" in output
+    assert "1 GPU can draw 2150 W, the order's budget is 2200 W" in output
+    assert "NoPermission: setting [the] limit" in output
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from wattline.cli.options import state_option
-from wattline.cli.tables import Seen, show
+from wattline.cli.tables import Seen, console, show
 from wattline.doors.overview import overview
 from wattline.model.errors import WattlineError
 
@@ -19,13 +18,11 @@ def status(state: Path) -> None:
         raise click.ClickException(
             f"there is no state folder {state}; start `wattline up FOLDER --state {state}`"
         )
-    console = Console()
+    out = console()
     try:
         seen = overview(state)
     except WattlineError as error:
         raise click.ClickException(str(error)) from error
     if seen.holder_pid is None:
-        console.print(
-            "Nobody balances here: `wattline up` is not running, the figures are from its last pass."
-        )
-    show(Seen(seen.domains, seen.nodes, seen.pools), console)
+        out.print("Nobody balances here: `wattline up` is not running, the figures are from its last pass.")
+    show(Seen(seen.domains, seen.nodes, seen.pools), out)

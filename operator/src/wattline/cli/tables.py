@@ -1,5 +1,6 @@
 """Domains, nodes and pools as tables: for ``wattline status`` on a box and ``kubectl wattline top`` in a cluster."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,6 +13,8 @@ from wattline.api.powerdomain import PowerDomain
 from wattline.doors.overview import NodeFiles
 from wattline.model.fleet import full_name
 from wattline.model.wire import GpusView, ReplicaLoad
+
+PIPE_COLUMNS = 250
 
 KINDS = ("domains", "nodes", "pools")
 
@@ -29,10 +32,16 @@ class Seen:
     """What gateways hold, likewise."""
 
 
-def show(seen: Seen, console: Console, kinds: Sequence[str] = KINDS) -> None:
+def console() -> Console:
+    """Return a console as wide as the terminal; a pipe gets whole lines."""
+    made = Console()
+    return made if made.is_terminal or "COLUMNS" in os.environ else Console(width=PIPE_COLUMNS)
+
+
+def show(seen: Seen, out: Console, kinds: Sequence[str] = KINDS) -> None:
     """Print a table of each kind, with what there is to say of its rows below."""
     if not seen.domains and not seen.nodes and not seen.pools:
-        console.print("No domains and no nodes yet.")
+        out.print("No domains and no nodes yet.")
         return
     made = {
         "domains": _domains(seen.domains),
@@ -42,10 +51,10 @@ def show(seen: Seen, console: Console, kinds: Sequence[str] = KINDS) -> None:
     for kind in kinds:
         table, notes = made[kind]
         if table.row_count:
-            console.print(table)
+            out.print(table)
             for note in notes:
-                console.print(f"  {note}", style="dim", markup=False, soft_wrap=True)
-            console.print()
+                out.print(f"  {note}", style="dim", markup=False, soft_wrap=True)
+            out.print()
 
 
 def _domains(domains: Sequence[PowerDomain]) -> tuple[Table, list[str]]:

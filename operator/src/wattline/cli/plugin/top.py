@@ -1,12 +1,11 @@
 """``kubectl wattline top``: what domains, nodes and pools may draw, what they draw, and how hot they are."""
 
 import click
-from rich.console import Console
 
 from wattline.cli.plugin import objects
 from wattline.cli.plugin.cluster import Cluster, with_cluster
 from wattline.cli.plugin.parts import Parts
-from wattline.cli.tables import KINDS, Seen, show
+from wattline.cli.tables import KINDS, Seen, console, show
 from wattline.doors.kube.client import Kube
 from wattline.model.errors import ClusterError
 
@@ -24,7 +23,7 @@ def top(cluster: Cluster, kinds: tuple[str, ...], all_namespaces: bool) -> None:
     seen, problems = cluster.run(
         lambda kube: _see(kube, None if all_namespaces else cluster.namespace, cluster.ours)
     )
-    show(seen, Console(), kinds or KINDS)
+    show(seen, console(), kinds or KINDS)
     for problem in problems:
         click.echo(problem, err=True)
 

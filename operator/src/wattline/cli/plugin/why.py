@@ -7,14 +7,16 @@ from datetime import datetime
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from wattline.cli.plugin.cluster import Cluster, with_cluster
 from wattline.cli.plugin.named import Named, named
 from wattline.cli.plugin.parts import Part, Parts
+from wattline.cli.tables import console
 from wattline.doors.clock import utc
 from wattline.doors.kube.client import Kube
 from wattline.doors.kube.errors import NotFound
-from wattline.doors.kube.resources import EVENTS, POWER_NODES, Json
+from wattline.doors.kube.resources import EVENTS, INFERENCE_POOLS, PODS, POWER_NODES, Json
 from wattline.model.errors import ClusterError
 from wattline.model.wire import DecisionsView
 
@@ -55,16 +57,16 @@ def why(cluster: Cluster, thing: str, last: int) -> None:
     """
     about = named(thing, cluster.namespace)
     story = cluster.run(lambda kube: _tell(kube, about, cluster.ours))
-    console = Console()
-    _show(story.conditions, console)
-    _show(story.lines[:last], console)
+    out = console()
+    _show(story.conditions, out)
+    _show(story.lines[:last], out)
     if not story.conditions and not story.lines:
-        console.print(f"Nothing was decided about {thing} lately.")
+        out.print(f"Nothing was decided about {thing} lately.")
     for problem in story.problems:
         click.echo(problem, err=True)
 
 
-def _show(lines: Sequence[Line], console: Console) -> None:
+def _show(lines: Sequence[Line], out: Console) -> None:
     if not lines:
         return
     table = Table(box=None, pad_edge=False, show_header=False)
@@ -73,9 +75,10 @@ def _show(lines: Sequence[Line], console: Console) -> None:
     table.add_column()
     table.add_column()
     for line in lines:
-        table.add_row(_moment(line.at, utc()), line.who, line.what, line.why)
-    console.print(table)
-    console.print()
+        cells = (_moment(line.at, utc()), line.who, line.what, line.why)
+        table.add_row(*map(Text, cells))  # brackets in a reason are no markup
+    out.print(table)
+    out.print()
 
 
 async def _tell(kube: Kube, about: Named, ours: str) -> Story:
@@ -97,7 +100,8 @@ async def _tell(kube: Kube, about: Named, ours: str) -> Story:
         problems.append(f"decisions are not known: {error}")
     lines += [Line(each.at, part.name, each.what, each.why) for part, view in told for each in view.decisions]
     ordered = sorted(set(lines), key=lambda line: line.at, reverse=True)
-    return Story(tuple(_conditions(thing)), tuple(ordered), tuple(dict.fromkeys(problems)))
+    standing = [*_conditions(thing), *_gpus(thing), *(await _as_replica(kube, about, problems))]
+    return Story(tuple(standing), tuple(ordered), tuple(dict.fromkeys(problems)))
 
 
 async def _object(kube: Kube, about: Named) -> Json:
@@ -151,6 +155,46 @@ def _conditions(thing: Json) -> Iterable[Line]:
         reason = each.get("reason") or ""
         state = f"{each['type']} is {each['status']}" + (f", {reason}" if reason else "")
         yield Line(each.get("lastTransitionTime") or "", "condition", state, each.get("message") or "")
+
+
+def _gpus(thing: Json) -> Iterable[Line]:
+    """Yield how a node stands: its agent's state, and what is wrong with its GPUs."""
+    if thing.get("kind") != POWER_NODES.kind:
+        return
+    status = thing.get("status") or {}
+    gpus = status.get("gpus") or ()
+    bound, budget = status.get("boundWatts", 0), thing["spec"].get("budgetWatts", 0)
+    yield Line(
+        "",
+        "agent",
+        f"state is {status.get('state', 'unknown: no agent has answered')}",
+        f"{len(gpus)} {'GPU' if len(gpus) == 1 else 'GPUs'} can draw {bound:.0f} W, the order's budget is {budget:.0f} W",
+    )
+    for gpu in gpus:
+        if gpu.get("reason"):
+            yield Line("", "agent", f"{gpu['uuid']} is {gpu.get('outcome', 'none')}", gpu["reason"])
+
+
+async def _as_replica(kube: Kube, about: Named, problems: list[str]) -> list[Line]:
+    """Return what pools say of a pod that is a replica of theirs."""
+    if about.resource is not PODS:
+        return []
+    try:
+        pools, _ = await kube.all(INFERENCE_POOLS, about.namespace)
+    except ClusterError as error:
+        problems.append(f"its pool is not known: {error}")
+        return []
+    return [
+        Line(
+            "",
+            "replica",
+            f"of wpool/{pool['metadata']['name']}, {'gets work' if each.get('traffic') else 'gets no work'}",
+            each.get("reason") or f"on {', '.join(each.get('gpus') or ()) or 'no GPUs'}",
+        )
+        for pool in pools
+        for each in (pool.get("status") or {}).get("endpoints") or ()
+        if each["name"] == about.name
+    ]
 
 
 async def _events(kube: Kube, about: Named, problems: list[str]) -> list[Line]:
