@@ -168,7 +168,7 @@ class PowerNodeStatus(Spec):
     """Generation of the last spec that is in force and read back."""
 
     epoch: int = 0
-    """Epoch of that spec."""
+    """Epoch of the newest spec the agent has heard; older ones it ignores."""
 
     boot_id: str = ""
     """Boot of the node that this was read under."""
