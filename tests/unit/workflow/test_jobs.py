@@ -37,6 +37,19 @@ def test_a_tools_pod_has_no_account_and_goes_with_its_workflow():
     assert made["spec"]["backoffLimit"] == 0
 
 
+def test_a_container_may_be_more_or_less_trusted_where_the_user_says_so():
+    tight = job(securityContext={"runAsNonRoot": True, "capabilities": {"drop": ["ALL"]}})
+    loose = job(securityContext={"allowPrivilegeEscalation": True})
+
+    def context(of):
+        made = jobs.manifest(OWNER, "test", of, {})
+        return made["spec"]["template"]["spec"]["containers"][0]["securityContext"]
+
+    assert context(tight)["allowPrivilegeEscalation"] is False
+    assert context(tight)["runAsNonRoot"] is True
+    assert context(loose) == {"allowPrivilegeEscalation": True}
+
+
 def test_the_images_own_entrypoint_runs_where_no_command_is_given():
     made = jobs.manifest(OWNER, "test", job(), {})
 
@@ -85,6 +98,7 @@ def test_a_failure_is_told_with_exit_status_and_last_words():
     ("seen", "reason"),
     [
         pytest.param(pod(), None, id="nothing"),
+        pytest.param(None, "WaitingForTool", id="a pod that the cluster does not make"),
         pytest.param(pod(waiting={"reason": "ContainerCreating"}), None, id="what always takes a moment"),
         pytest.param(
             pod(waiting={"reason": "ImagePullBackOff", "message": "not found"}),
@@ -99,6 +113,6 @@ def test_a_failure_is_told_with_exit_status_and_last_words():
     ],
 )
 def test_what_keeps_a_tool_from_starting_is_named(seen, reason):
-    found = jobs.waits_for([seen])
+    found = jobs.waits_for(jobs.manifest(OWNER, "test", job(), {}), [] if seen is None else [seen])
 
     assert (found[0] if found else None) == reason

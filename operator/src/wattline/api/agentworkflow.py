@@ -142,6 +142,9 @@ class ToolJob(Spec):
     resources: Resources = Resources()
     """What the container asks for."""
 
+    security_context: dict[str, Any] = Field(default={}, max_length=16)
+    """The container's security context, as in a pod; allowPrivilegeEscalation is false unless it is said here."""
+
 
 class Tool(Spec):
     """Work without a model."""

@@ -18,7 +18,7 @@ from wattline.model.errors import ClusterError
 from wattline.model.runnames import RUN, SPEC_KEY, STEP
 from wattline.workflow import jobs
 from wattline.workflow.errors import GoneError, StepFailedError
-from wattline.workflow.machine import Work
+from wattline.workflow.machine import RUNNING, Work
 from wattline.workflow.models import Waits
 
 log = logging.getLogger("wattline.workflow")
@@ -31,7 +31,7 @@ MANAGER = "wattline-run"
 AGAIN_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Pauses before an API server that is away is asked again; the last for ever. Ours."""
 
-LOOK_SECONDS = 2.0
+LOOK_SECONDS = 1.0
 """How often a tool's Job is looked at; ours: a runner has one at most."""
 
 ANSWER_KEY = "answer"
@@ -122,7 +122,9 @@ class KubeRun:
         owner = self._owner
         name = runnames.tool(owner.name, owner.run, work.step)
         await self._begin(work)
+        told = False
         while True:
+            await self._clock.sleep_until(self._clock.now() + LOOK_SECONDS)
             try:
                 job = await self._patiently(lambda: self._kube.get(JOBS, name, owner.namespace))
             except GoneError:
@@ -137,9 +139,11 @@ class KubeRun:
                     return jobs.said(pods)
                 case False:
                     raise StepFailedError(jobs.failure(job, pods))
-            if (waiting := jobs.waits_for(pods)) is not None:
+            if (waiting := jobs.waits_for(job, pods)) is not None:
                 await waits(*waiting)
-            await self._clock.sleep_until(self._clock.now() + LOOK_SECONDS)
+            elif told:
+                await waits(RUNNING, work.step)
+            told = waiting is not None
 
     async def _begin(self, work: Work) -> None:
         owner = self._owner

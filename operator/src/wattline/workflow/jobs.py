@@ -35,7 +35,7 @@ def manifest(owner: Owner, step: str, job: ToolJob, env: Mapping[str, str]) -> J
         "image": job.image,
         "env": [{"name": name, "value": value} for name, value in env.items()],
         "resources": job.resources.model_dump(mode="json", by_alias=True),
-        "securityContext": {"allowPrivilegeEscalation": False},
+        "securityContext": {"allowPrivilegeEscalation": False, **job.security_context},
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
     if job.command:
@@ -113,8 +113,12 @@ def failure(job: Json, pods: Sequence[Json]) -> str:
     return ": ".join(part for part in (code or why or "the Job failed", text[-1000:]) if part)
 
 
-def waits_for(pods: Sequence[Json]) -> tuple[str, str] | None:
+def waits_for(job: Json, pods: Sequence[Json]) -> tuple[str, str] | None:
     """Return what keeps a tool from starting, in a word and a sentence; None where nothing does."""
+    if not pods:
+        meta = job["metadata"]
+        command = f"kubectl -n {meta['namespace']} describe job {meta['name']}"
+        return "WaitingForTool", f"the cluster has made no pod for it yet; `{command}` says why"
     for pod in pods:
         status = pod.get("status", {})
         for condition in status.get("conditions", ()):
