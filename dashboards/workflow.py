@@ -82,6 +82,30 @@ def build() -> Dashboard:
                 stacked=True,
             )
         )
+        .with_panel(
+            graph(
+                "Workflows by phase",
+                "How far the last runs are of workflows whose steps Wattline runs.",
+                "short",
+                Query(
+                    f"sum by (phase) (max by (workflow, phase) (wattline_workflow_phase{WORKFLOW}))",
+                    "{{phase}}",
+                ),
+            )
+        )
+        .with_panel(
+            rows(
+                "Conditions of workflows",
+                "Whether they are accepted, complete and within their budget, and why.",
+                (
+                    "",
+                    "short",
+                    f"max by (workflow, type, status, reason) (wattline_workflow_condition{WORKFLOW})",
+                ),
+                by=("workflow", "type", "status", "reason"),
+                width=12,
+            )
+        )
         .with_row(Row("Energy and tokens"))
         .with_panel(
             graph(

@@ -5,7 +5,9 @@ import dataclasses
 from prometheus_client import CollectorRegistry, generate_latest
 from tests.unit.controller.small_fleet import Loop, domain, pool
 
+from wattline.api.agentworkflow import AgentWorkflowStatus
 from wattline.api.powerdomain import Mode
+from wattline.api.workflowrun import Phase
 from wattline.controller.balance import Pass
 from wattline.controller.metrics import BalanceCollector
 from wattline.controller.tally import Tally
@@ -48,6 +50,21 @@ def test_a_pass_tells_budgets_draws_and_conditions():
         "wattline_operator_pass_duration_seconds 0.25",
         "wattline_operator_leading 1.0",
     }
+
+
+def test_a_workflow_is_in_one_phase_or_in_none():
+    tally = Tally()
+    done = passed(Loop(domain(nodes=("n1", "n2"))))
+    workflows = {
+        "agents/runs": AgentWorkflowStatus(phase=Phase.RUNNING),
+        "agents/elsewhere": AgentWorkflowStatus(phase=None),
+    }
+    tally.ended(dataclasses.replace(done, decisions=dataclasses.replace(done.decisions, workflows=workflows)))
+    lines = {line for line in scraped(tally) if line.startswith("wattline_workflow_phase{")}
+
+    assert 'wattline_workflow_phase{phase="Running",workflow="agents/runs"} 1.0' in lines
+    assert len([line for line in lines if line.endswith(" 1.0")]) == 1
+    assert len(lines) == 2 * len(Phase)
 
 
 def test_passes_and_actions_are_counted():

@@ -6,6 +6,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from wattline.api.base import Condition
+from wattline.api.workflowrun import Phase
 from wattline.controller.balance import Pass
 from wattline.controller.conditions import draw_watts
 from wattline.controller.facts import acknowledged
@@ -44,6 +45,7 @@ class BalanceCollector(Collector):
         yield from _domains(last)
         yield from _nodes(last)
         yield from _pools(last)
+        yield from _workflows(last)
 
     def _loop(self) -> Iterator[Metric]:
         yield _gauge(
@@ -134,6 +136,23 @@ def _pools(last: Pass) -> Iterable[Metric]:
             for uuid in endpoint.gpus:
                 gpu.add_metric([name, endpoint.name, endpoint.node, uuid], 1)
     return replicas, ready, draw, cap, condition, gpu
+
+
+def _workflows(last: Pass) -> Iterable[Metric]:
+    phase = _family(
+        "workflow_phase",
+        "How far the last run of a workflow is; none where agents run elsewhere.",
+        "workflow",
+        "phase",
+    )
+    condition = _family(
+        "workflow_condition", "Conditions of a workflow.", "workflow", "type", "status", "reason"
+    )
+    for name, status in last.decisions.workflows.items():
+        for each in Phase:
+            phase.add_metric([name, each], each is status.phase)
+        _conditions(condition, name, status.conditions)
+    return phase, condition
 
 
 def _family(name: str, what: str, *labels: str) -> GaugeMetricFamily:
