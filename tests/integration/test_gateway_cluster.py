@@ -254,6 +254,8 @@ async def test_it_is_ready_once_it_knows_what_there_is(server):
         await asyncio.wait_for(fault.reached.wait(), 5)
         status, text = await cluster.get("/readyz")
         assert (status, text) == (503, "the API server has not said yet which pools there are\n")
+        with pytest.raises(openai.InternalServerError, match="has not said yet which pools there are"):
+            await cluster.ask("s1")
         fault.wait.set()
         async with asyncio.timeout(5):
             while (await cluster.get("/readyz"))[0] != 200:
@@ -284,6 +286,7 @@ async def test_the_oldest_pool_answers_to_a_models_name_and_every_pool_to_its_ow
             assert await cluster.ask("s3", pool="a-team/coder") == "young"
             listed = (await cluster.get("/v1/models"))[1]["data"]
             assert [one["id"] for one in listed] == ["a-team/coder", "chat/model", MODEL]
+            assert (await cluster.get("/v1/models/web/coder"))[0] == 200
             with pytest.raises(openai.NotFoundError, match="pool web/chat serves chat/model, not some/model"):
                 await cluster.ask("s4", pool="web/chat")
             with pytest.raises(openai.NotFoundError, match="pool nowhere/coder does not exist"):

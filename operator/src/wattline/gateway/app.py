@@ -6,7 +6,7 @@ from aiohttp import web
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from wattline.gateway.choose import models
+from wattline.gateway.choose import choose, models
 from wattline.gateway.metrics import registry
 from wattline.gateway.prompt import Api
 from wattline.gateway.refusal import Reason, Refused
@@ -15,6 +15,8 @@ from wattline.gateway.source import Source
 from wattline.model.wire import ReplicasView
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
+
+NOT_TOLD = "the API server has not said yet which pools there are"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -63,6 +65,8 @@ class Routes:
 
     def _completing(self, api: Api) -> Handler:
         async def complete(request: web.Request) -> web.StreamResponse:
+            if not self._source.known:
+                raise Refused(503, Reason.NO_ENDPOINTS, NOT_TOLD, retry_after_seconds=1)
             return await self._gateway.complete(request, api)
 
         return complete
@@ -72,10 +76,7 @@ class Routes:
 
     async def _model(self, request: web.Request) -> web.Response:
         name = request.match_info["model"]
-        if name not in self._names():
-            raise Refused(
-                404, Reason.NO_SUCH_MODEL, f"the model {name} does not exist", code="model_not_found"
-            )
+        choose(self._gateway.pools, name, None)
         return web.json_response(_model(name))
 
     async def _finish(self, request: web.Request) -> web.Response:
@@ -118,7 +119,7 @@ class Routes:
         if gateway.draining:
             return web.Response(status=503, text="draining\n")
         if not self._source.known:
-            return web.Response(status=503, text="the API server has not said yet which pools there are\n")
+            return web.Response(status=503, text=f"{NOT_TOLD}\n")
         waiting = [name for name, pool in gateway.pools.items() if not pool.reachable and not pool.gone]
         if waiting and self._source.engines_first:
             return web.Response(status=503, text=f"no engine answers yet: {', '.join(waiting)}\n")
