@@ -30,6 +30,8 @@ from wattline.workflow.main import Wiring, main
 API = "wattline.dev/v1alpha1"
 MODEL = "some/model"
 CLOCK = BootClock()
+QUICK = BootClock(speed=10)
+"""Of the runner, whose pauses are of seconds."""
 SCHEMA = {
     "type": "object",
     "properties": {"files": {"type": "array", "items": {"type": "string"}}},
@@ -159,14 +161,14 @@ class World:
         options = dict(arg.removeprefix("--").split("=", 1) for arg in args[2:])
         wiring = Wiring(namespace, name, options["run"], options["gateway"])
         for _ in range(self.crashes):
-            life = asyncio.create_task(main(self.access, wiring))
+            life = asyncio.create_task(main(self.access, wiring, QUICK))
             await self.until(
                 lambda: self.status().get("run", {}).get("progress") == "1/3" and self.engine.running
             )
             life.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await life
-        return await main(self.access, wiring)
+        return await main(self.access, wiring, QUICK)
 
     def tool(self, job):
         meta = job["metadata"]

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from wattline.cli.kubeconfig import access, context_option, kubeconfig_option
+from wattline.doors.clock import BootClock
 from wattline.model.errors import WattlineError
 from wattline.model.runnames import RUN_FAILED_CODE
 from wattline.workflow.main import Wiring, main
@@ -43,7 +44,7 @@ def run_workflow(workflow: str, run: str, gateway: str, kubeconfig: Path | None,
     try:
         reached = access(kubeconfig, context)
         with contextlib.suppress(asyncio.CancelledError):
-            sys.exit(0 if asyncio.run(_until_told(main(reached, wiring))) else RUN_FAILED_CODE)
+            sys.exit(0 if asyncio.run(_until_told(main(reached, wiring, BootClock()))) else RUN_FAILED_CODE)
     except WattlineError as error:
         raise click.ClickException(str(error)) from error
     sys.exit(128 + signal.SIGTERM)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from wattline.api.workflowrun import Phase
-from wattline.doors.clock import BootClock, utc
+from wattline.doors.clock import Clock, utc
 from wattline.doors.kube.access import Access
 from wattline.doors.kube.client import Kube, session
 from wattline.model import runnames
@@ -32,9 +32,8 @@ class Wiring:
     """Where the gateway listens."""
 
 
-async def main(access: Access, wiring: Wiring) -> bool:
+async def main(access: Access, wiring: Wiring, clock: Clock) -> bool:
     """Bring a run to its end, from wherever it stands; return whether it succeeded or nobody needs it any more."""
-    clock = BootClock()
     async with session(access, MANAGER) as api, aiohttp.ClientSession() as http:
         kube = Kube(api, access, manager=MANAGER)
         models = Gateway(
