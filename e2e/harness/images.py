@@ -200,14 +200,21 @@ class Images:
         yield f"{settings}:/etc/pip.conf"
 
     def _buildah(self, *arguments: str | Path, check: bool = True) -> str:
+        """Run buildah. Its mounts are in a namespace of their own and go with it, and it starts as after a reboot: so
+        neither its end nor a crash leaves any.
+        """
+        state = self._store / "run"
+        shutil.rmtree(state, ignore_errors=True)
+        self._folder.mkdir(parents=True, exist_ok=True)
         command: list[str | Path] = [
+            "unshare",
+            "--mount",
             "buildah",
             "--root",
             self._store / "store",
             "--runroot",
-            self._store / "run",
+            state,
         ]
-        self._folder.mkdir(parents=True, exist_ok=True)
         return run([*command, *arguments], timeout_seconds=BUILD_TIMEOUT_SECONDS, check=check)
 
 
