@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattline.policy.place import Site, Waiting, Why, place
+from wattline.policy.place import MOST_AT_ONCE, Site, Waiting, Why, place
 
 A1 = Site("a1", ("row-a", "hall"), free_gpus=2)
 A2 = Site("a2", ("row-a", "hall"), free_gpus=1)
@@ -151,15 +151,21 @@ def test_what_was_let_through_before_takes_away_and_never_adds(free, where, wait
 
 
 def test_many_pods_are_let_through_at_once_over_the_rows_that_have_watts():
-    """Ten rows of ten nodes: all of 700 pods, not only as many as one row could take."""
+    """Ten rows of ten nodes: more pods than one row could take, and no more at once than can be written."""
     where = [Site(f"n{row}-{i}", (f"row-{row}", "hall"), 8) for row in range(10) for i in range(10)]
     free = {f"row-{row}": 8_000.0 for row in range(10)} | {"hall": 70_000.0}
     every = {site.node: 100.0 for site in where}
-    placements = place(free, where, [Waiting(f"p{i}", 1, every) for i in range(800)])
+    waiting = [Waiting(f"p{i}", 1, every) for i in range(800)]
+    placements = place(free, where, waiting)
 
     let = [p for p in placements if p.why is Why.FITS]
-    assert len(let) == 700
-    assert {p.why for p in placements} == {Why.FITS, Why.NO_WATTS}
+    assert len(let) == MOST_AT_ONCE
+    assert {p.why for p in placements} == {Why.FITS, Why.NOT_ITS_TURN}
+
+    bound = {name: watts - 100.0 * 60 for name, watts in free.items()} | {"hall": 70_000.0 - 60_000.0}
+    assert [p.why for p in place(bound, where, waiting)].count(Why.FITS) == 100, (
+        "as many as the hall has left"
+    )
 
 
 def test_a_few_pods_may_go_anywhere_so_that_the_scheduler_has_a_choice():

@@ -1,5 +1,6 @@
 """Events for decisions that people should see: each is said once, when it is decided."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from wattline.api.agentworkflow import AgentWorkflowStatus
@@ -15,6 +16,10 @@ from wattline.policy.place import Why
 
 EXPECTED = ("Observing", "NoReplicas", "Starting", "Started", "RunningStep")
 """Reasons of conditions that are false for a while, as they should be."""
+
+
+MOST_WAITING = 10
+"""So many pods of a pool are told in one pass what they wait for; its condition says it for all."""
 
 
 def said(
@@ -92,6 +97,7 @@ def _traffic(
 
 
 def _places(view: ClusterView, pools: Mapping[str, InferencePoolStatus], placed: Placed) -> Iterator[Say]:
+    said: Counter[str] = Counter()
     owner = {
         replica.pod.full_name: (pool, replica.name)
         for pool, replicas in view.replicas.items()
@@ -100,6 +106,8 @@ def _places(view: ClusterView, pools: Mapping[str, InferencePoolStatus], placed:
     }
     for full, placement in placed.placements.items():
         namespace, _, name = full.partition("/")
+        if placement.why is Why.NOT_ITS_TURN:
+            continue
         if placement.why is Why.FITS:
             where = ", ".join(placement.nodes[:5]) + (" …" if len(placement.nodes) > 5 else "")
             yield Say("Pod", namespace, name, "Placed", f"may go to {where}: {placement.detail}")
@@ -107,7 +115,8 @@ def _places(view: ClusterView, pools: Mapping[str, InferencePoolStatus], placed:
         pool, replica = owner.get(full, ("", ""))
         before = view.pools.get(pool)
         old = {} if before is None else {e.name: e.reason.partition(":")[0] for e in before.endpoints}
-        if pool in pools and old.get(replica) != placement.why:
+        if pool in pools and old.get(replica) != placement.why and said[pool] < MOST_WAITING:
+            said[pool] += 1
             yield Say("Pod", namespace, name, placement.why, placement.detail, warning=True)
 
 
