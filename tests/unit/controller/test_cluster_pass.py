@@ -1,5 +1,7 @@
 """What one pass decides in a cluster, case by case."""
 
+import dataclasses
+
 import pytest
 from tests.unit.controller.small_cluster import Cluster, pool, row
 from tests.unit.controller.small_fleet import bound
@@ -7,6 +9,8 @@ from tests.unit.controller.small_fleet import bound
 from wattline.api.base import ConditionStatus
 from wattline.api.inferencepool import PoolPower, WattRange
 from wattline.api.powerdomain import Mode
+from wattline.controller.replicas import resolve
+from wattline.model.cluster import Broken
 from wattline.model.names import HELD
 
 
@@ -168,6 +172,17 @@ def test_two_domains_side_by_side_that_select_a_node_both_say_so_and_its_order_s
     assert cluster.statuses["hall"].nodes == 3 - 1, "n3 has left for nobody"
 
 
+def test_a_new_node_that_two_domains_select_may_name_its_devices_and_is_ordered_nothing_more():
+    labels = {"wattline.dev/managed": "true"}
+    cluster = Cluster(row("row-a", labels=labels), row("row-b", labels=labels), row_a=("n1",))
+    cluster.rounds()
+
+    spec = cluster.store["n1"][0]
+    assert (spec.enforce, spec.domain) == (False, "")
+    assert not cluster.machines["n1"].held
+    assert cluster.accepted("row-a").reason == "NodeInTwoDomains"
+
+
 @pytest.mark.parametrize(
     ("change", "reason", "below"),
     [
@@ -216,8 +231,6 @@ def test_what_stands_is_paid_for_before_others_are_raised():
 
 
 def test_an_object_nobody_can_read_is_refused_and_the_others_go_on():
-    from wattline.model.cluster import Broken
-
     cluster = settled(row("row-a"), row("row-b"), row_a=("n1",), row_b=("n2",))
     del cluster.domains["row-a"]
     cluster.broken = (
@@ -320,6 +333,31 @@ def test_nothing_is_placed_on_nodes_that_are_not_opted_in():
     assert cluster.ready().reason == "NoNodeAllowed"
 
 
+def test_gpus_that_a_driver_of_claims_hands_out_are_counted_as_the_kubelet_names_them():
+    cluster = Cluster(
+        row("row-a", watts=4 * bound(200) + bound(500) - bound(200) + 1),
+        pools=[pool(replicas=2, power=want(500))],
+        row_a=("n1", "n2"),
+    )
+    for name in cluster.machines:
+        cluster.machines[name] = dataclasses.replace(cluster.machines[name], gpus=0)
+    for _ in range(8):
+        cluster.settle()
+        cluster.run(gpus=0)
+        cluster.pods = {n: dataclasses.replace(p, claims=True) for n, p in cluster.pods.items()}
+        for node in cluster.nodes.values():
+            node.follow(cluster.store)
+        for name, seen in cluster.pods.items():
+            if not seen.gates and not seen.node:
+                cluster.start(name, "n1")
+                cluster.nodes["n1"].pods[name] = ("n1-0",)
+                cluster.nodes["n1"].publish()
+
+    assert [each.node for each in cluster.pods.values() if not each.gates] == ["n1"]
+    assert cluster.ready().reason == "WaitingForPower"
+    assert next(e.gpus for e in cluster.pool_statuses["agents/coder"].endpoints if e.gpus) == ("n1-0",)
+
+
 # traffic and statuses
 
 
@@ -347,8 +385,6 @@ def test_under_a_domain_that_only_observes_work_flows_at_once():
 
 
 def test_a_pod_that_is_ending_gets_no_work_and_still_has_its_bounds():
-    import dataclasses
-
     cluster = settled(row(watts=2000), pools=[pool(power=want(300))], row_a=("n1",))
     (name,) = cluster.pods
     cluster.pods[name] = dataclasses.replace(cluster.pods[name], leaving=True)
@@ -361,8 +397,6 @@ def test_a_pod_that_is_ending_gets_no_work_and_still_has_its_bounds():
 
 
 def test_resolving_twice_is_resolving_once():
-    from wattline.controller.replicas import resolve
-
     cluster = settled(row(watts=2000), pools=[pool(replicas=2)], row_a=("n1", "n2"))
     once = resolve(cluster.view())
 

@@ -34,7 +34,7 @@ class Held:
     domainless: tuple[NodeView, ...] = ()
     """Opted in by label, in no domain, devices known."""
     new: tuple[NodeView, ...] = ()
-    """Opted in by label, never ordered, devices not known."""
+    """Opted in by label, never ordered, devices not known, or not to be ordered anything yet."""
     gone: tuple[NodeView, ...] = ()
     """Ordered, but the cluster has no such node any more, and no agent answers."""
 
@@ -53,7 +53,7 @@ def held(view: ClusterView) -> Held:
         if node.name in paid or node.name in declared.hangs_on:
             continue
         if node.name in view.standing:
-            outside["unpaid"].append(node)
+            outside["new" if node.spec is None and view.clustered else "unpaid"].append(node)
         elif view.clustered and node.name not in view.machines and node.readings is None:
             outside["gone"].append(node)
         elif node.spec is not None and node.spec.enforce and node.spec.domain in enforced:

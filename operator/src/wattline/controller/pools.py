@@ -11,6 +11,7 @@ from wattline.controller.domains import problems_of
 from wattline.controller.facts import capped
 from wattline.controller.held import Held
 from wattline.controller.placement import Placed
+from wattline.controller.replicas import MOST_GPUS
 from wattline.model.cluster import ClusterView, Replica
 from wattline.model.fleet import full_name
 from wattline.model.journal import about
@@ -22,9 +23,6 @@ Watts = Mapping[tuple[str, str], float]
 
 MOST_ENDPOINTS = 256
 """A status names at most so many replicas."""
-
-MOST_GPUS = 64
-"""And of each so many GPUs."""
 
 LONGEST_REASON = 512
 """A reason has at most so many characters."""
