@@ -30,17 +30,16 @@ def main() -> int:
     commands.add_parser("up", help="start the cluster, with the product's images, and leave it running")
     commands.add_parser("down", help="take the cluster away, also after a crash")
     commands.add_parser("images", help="build and import the product's images")
-    test = commands.add_parser(
-        "test", help="run the suites; starts the cluster if none runs, and then takes it away"
-    )
-    test.add_argument("arguments", nargs=argparse.REMAINDER, help="what pytest is called with")
+    commands.add_parser("test", help="run the suites, with the arguments of pytest")
     build = commands.add_parser("build", help="build programs and say where they are")
     build.add_argument(
         "programs", nargs="*", choices=[*builds.PROGRAMS, []], help="by default those of the cluster"
     )
     restart = commands.add_parser("restart", help="restart one of the cluster's programs")
     restart.add_argument("name")
-    arguments = parser.parse_args()
+    arguments, for_pytest = parser.parse_known_args()
+    if for_pytest and arguments.command != "test":
+        parser.error(f"unknown arguments: {' '.join(for_pytest)}")
     try:
         match arguments.command:
             case "build":
@@ -55,7 +54,7 @@ def main() -> int:
                 Cluster(choose()).restart(arguments.name)
                 say(f"{arguments.name} restarted")
             case _:
-                return _test(arguments.arguments)
+                return _test(for_pytest)
     except HarnessError as error:
         print(f"e2e: {error}", file=sys.stderr)
         return 1
@@ -102,12 +101,10 @@ def _meanwhile(provider: Provider) -> Iterator[None]:
         except HarnessError as error:
             failed.append(str(error))
 
-    maker = threading.Thread(target=make)
+    maker = threading.Thread(target=make, daemon=True)  # nobody waits for it where the cluster does not start
     maker.start()
-    try:
-        yield
-    finally:
-        maker.join()
+    yield
+    maker.join()
     if failed:
         say(f"images: {failed[0]}")
     else:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from kubernetes import client, config
 
-from harness.cluster import Cluster
+from harness.cluster import Cluster, Components
 from harness.command import run
 from harness.images import PLAIN, PRODUCT
 from harness.kwok import Kwok
@@ -63,6 +63,14 @@ def plain(cluster: Cluster) -> str:
     """An image with Python and nothing else, on every node; its name."""
     cluster.load(PLAIN)
     return PLAIN.name
+
+
+@pytest.fixture(scope="session")
+def components(cluster: Cluster) -> Components:
+    """The cluster's own programs, to kill and restart; skips where the provider has them out of reach."""
+    if (found := cluster.provider.components()) is None:
+        pytest.skip(f"the provider {cluster.provider.name} cannot restart the cluster's programs")
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -80,7 +80,9 @@ def test_logs_and_exec_reach_into_a_running_pod(cluster, plain, namespace, kubec
     assert kubectl("logs", "-n", namespace, "talker") == "said\n"
 
 
-def test_a_frozen_container_stands_still_and_goes_on_when_thawed(cluster, plain, namespace, kubectl):
+def test_a_frozen_container_stands_still_and_goes_on_when_thawed(
+    cluster, components, plain, namespace, kubectl
+):
     tick = "import time\nwhile True:\n    print('tick', flush=True); time.sleep(0.1)"
     cluster.apply(pod("ticker", ["python3", "-c", tick]), namespace=namespace)
     until_ready(kubectl, namespace, "ticker")
@@ -98,7 +100,7 @@ def test_a_frozen_container_stands_still_and_goes_on_when_thawed(cluster, plain,
     assert ticks() > before
 
 
-def test_pods_outlive_a_restart_of_every_single_component(cluster, plain, namespace, kubectl):
+def test_pods_outlive_a_restart_of_every_single_component(cluster, components, plain, namespace, kubectl):
     cluster.apply(pod("sleeper", ["sleep", "600"], gpus=1), namespace=namespace)
     until_ready(kubectl, namespace, "sleeper")
     before = cluster.get("pod", "-n", namespace, "sleeper")["status"]["containerStatuses"][0]["containerID"]
@@ -112,8 +114,8 @@ def test_pods_outlive_a_restart_of_every_single_component(cluster, plain, namesp
         "containerd",
         "etcd",
     ):
-        cluster.restart(component)
-    cluster.components.wait("fakegpu")
+        components.restart(component)
+    components.wait("fakegpu")
 
     after = cluster.get("pod", "-n", namespace, "sleeper")["status"]["containerStatuses"][0]
     assert after["containerID"] == before
@@ -127,7 +129,7 @@ def test_the_official_client_reaches_the_cluster(api):
     assert node.status.node_info.kubelet_version == "v1.36.3"
 
 
-def test_more_nodes_stand_beside_the_real_one(cluster, kwok, namespace, kubectl):
+def test_more_nodes_stand_beside_the_real_one(cluster, components, kwok, namespace, kubectl):
     names = kwok.add(20, gpus=4, labels={"row": "b"})
     container = {"name": "main", "image": "none", "resources": {"limits": {"nvidia.com/gpu": 4}}}
     wanted = {
