@@ -251,12 +251,13 @@ def test_why_of_a_pod_says_whose_replica_it_is(kubectl, fleet):
 def test_why_of_a_node_says_how_it_stands(kubectl, fleet):
     gpu = {"uuid": "GPU-3f2a", "product": "H100", "minWatts": 200, "maxWatts": 700, "defaultWatts": 700}
     gpu |= {"boundWatts": 430, "outcome": "blocked", "reason": "NoPermission: setting [the] limit"}
-    fleet.patch("PowerNode", "gpu-1", {"status": {"gpus": [gpu]}}, part="status")
+    more = [gpu | {"uuid": f"GPU-{number}"} for number in range(7)]
+    fleet.patch("PowerNode", "gpu-1", {"status": {"gpus": [gpu, *more]}}, part="status")
     output = kubectl("why", "node/gpu-1")
 
     assert "state is Enforcing" in output
-    assert "1 GPU can draw 2150 W, the order's budget is 2200 W" in output
-    assert "NoPermission: setting [the] limit" in output
+    assert "8 GPUs can draw 2150 W, the order's budget is 2200 W" in output
+    assert "GPU-3f2a and 7 more  NoPermission: setting [the] limit" in output
 
 
 @pytest.mark.parametrize(

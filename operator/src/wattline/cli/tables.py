@@ -1,7 +1,7 @@
 """Domains, nodes and pools as tables: for ``wattline status`` on a box and ``kubectl wattline top`` in a cluster."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rich.console import Console
@@ -91,7 +91,8 @@ def _nodes(nodes: Sequence[NodeFiles], readings: Mapping[str, GpusView]) -> tupl
     for node in nodes:
         spec = node.order.spec if node.order else None
         now, reading = node.answer, readings.get(node.name)
-        notes += [f"{node.name} {gpu.uuid}: {gpu.reason}" for gpu in now.gpus if gpu.reason] if now else []
+        told = grouped((gpu.uuid, gpu.reason) for gpu in now.gpus) if now else []
+        notes += [f"{node.name} {gpus}: {reason}" for gpus, reason in told]
         table.add_row(
             node.name,
             now.state if now else "no agent",
@@ -104,6 +105,18 @@ def _nodes(nodes: Sequence[NodeFiles], readings: Mapping[str, GpusView]) -> tupl
             _order(node),
         )
     return table, notes
+
+
+def grouped(reasons: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return GPUs in words and their reason, those of one reason together; GPUs without a reason are left out."""
+    by_reason: dict[str, list[str]] = {}
+    for uuid, reason in reasons:
+        if reason:
+            by_reason.setdefault(reason, []).append(uuid)
+    return [
+        (uuids[0] if len(uuids) == 1 else f"{uuids[0]} and {len(uuids) - 1} more", reason)
+        for reason, uuids in by_reason.items()
+    ]
 
 
 def _order(node: NodeFiles) -> str:

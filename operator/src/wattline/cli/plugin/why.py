@@ -12,7 +12,7 @@ from rich.text import Text
 from wattline.cli.plugin.cluster import Cluster, with_cluster
 from wattline.cli.plugin.named import Named, named
 from wattline.cli.plugin.parts import Part, Parts
-from wattline.cli.tables import console
+from wattline.cli.tables import console, grouped
 from wattline.doors.clock import utc
 from wattline.doors.kube.client import Kube
 from wattline.doors.kube.errors import NotFound
@@ -170,9 +170,8 @@ def _gpus(thing: Json) -> Iterable[Line]:
         f"state is {status.get('state', 'unknown: no agent has answered')}",
         f"{len(gpus)} {'GPU' if len(gpus) == 1 else 'GPUs'} can draw {bound:.0f} W, the order's budget is {budget:.0f} W",
     )
-    for gpu in gpus:
-        if gpu.get("reason"):
-            yield Line("", "agent", f"{gpu['uuid']} is {gpu.get('outcome', 'none')}", gpu["reason"])
+    for uuids, reason in grouped((gpu["uuid"], gpu.get("reason") or "") for gpu in gpus):
+        yield Line("", "agent", uuids, reason)
 
 
 async def _as_replica(kube: Kube, about: Named, problems: list[str]) -> list[Line]:
