@@ -225,6 +225,13 @@ def test_a_pool_that_cannot_be_followed_keeps_the_bounds_its_gpus_have():
     assert here.replica("coder-a").traffic, "the last that was known of it"
 
 
+def test_a_pool_that_is_refused_claims_nothing():
+    here = cluster(pool("coder"), pool("taker", workload_ref=REF), workloads=[workload()])
+
+    assert here.ready().reason == "NameTaken"
+    assert here.ready("agents/taker").reason == "NoPods"
+
+
 def test_of_two_pools_that_claim_a_workload_the_one_that_had_it_keeps_it():
     here = cluster(OF_WORKLOAD, workloads=[workload()])
     run(here, "coder-a")

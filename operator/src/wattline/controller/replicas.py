@@ -73,7 +73,9 @@ def _refused(declared: Fleet, view: ClusterView) -> dict[str, Problem]:
         name, key = full_name(pool), sources.key(pool)
         for problem in _taken(pool, view):
             found.setdefault(name, problem)
-        if key is not None and claimed.setdefault(key, name) != name:
+        if name in found or key is None:
+            continue
+        if claimed.setdefault(key, name) != name:
             kind, _, of = key
             message = f"{kind} {of} is that of pool {claimed[key]} already; a workload is one pool's"
             found.setdefault(name, Problem(pool.kind, name, ("spec",), message, "WorkloadShared"))
