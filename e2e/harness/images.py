@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -238,15 +237,12 @@ class _Context:
 
 def _files(sources: tuple[str, ...]) -> list[Path]:
     """Return the files below some paths that git tracks or would track."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *sources],
+    own = ("-c", "safe.directory=*")  # root may read the checkout of the user who called sudo
+    listed = run(
+        ["git", *own, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *sources],
         cwd=REPOSITORY,
-        capture_output=True,
-        check=True,
-    ).stdout
-    return sorted(
-        {path for name in listed.split(b"\0") if name and (path := REPOSITORY / os.fsdecode(name)).is_file()}
     )
+    return sorted({path for name in listed.split("\0") if name and (path := REPOSITORY / name).is_file()})
 
 
 def _file_name(image: str) -> str:

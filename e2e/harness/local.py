@@ -52,7 +52,7 @@ class Local:
         self.processes = Processes(self.settings.run, self.settings.logs, self.settings.root)
         steps = Undoing(self.settings, self.processes, self._containers).steps()
         self._journal = Journal(self.settings.cache / "cluster.journal", steps)
-        self._signs = Signs(self.settings, self._pki, self._containers, self.kubectl_program)
+        self._signs = Signs(self.settings, self._pki, self._containers)
         self._control = Control(self.processes, self._containers, self._signs.ready)
 
     @property

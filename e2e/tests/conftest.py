@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 from kubernetes import client, config
@@ -11,7 +12,22 @@ from harness.command import run
 from harness.images import PLAIN, PRODUCT
 from harness.kwok import Kwok
 from harness.provider import choose
-from harness.settings import REPOSITORY
+from harness.settings import REPOSITORY, Settings
+from harness.turn import turn
+
+TURN = pytest.StashKey[ExitStack]()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """One session at a time: suites install and restart what the others would use."""
+    session.stash[TURN] = ExitStack()
+    session.stash[TURN].enter_context(
+        turn(Settings().cache / "suites.lock", "another session of suites to end")
+    )
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    session.stash[TURN].close()
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ import yaml
 from kubernetes.client.exceptions import ApiException
 from pydantic import ValidationError
 
+from harness.settings import REPOSITORY
 from wattline.api import crds as definitions
 from wattline.api.base import GROUP, VERSION
 from wattline.doors import manifests
@@ -126,6 +127,19 @@ def sentences() -> Iterator[Case]:
         yield Case(says, changed(name, {path_of(path): value for path, value in changes.items()}), accepted)
 
 
+def examples() -> Iterator[Case]:
+    """Our kinds in every file that users are told to apply; their namespaces need not be there."""
+    for path in sorted((REPOSITORY / "examples").rglob("*.yaml")):
+        for number, written in enumerate(yaml.safe_load_all(path.read_text())):
+            if (
+                isinstance(written, dict)
+                and written.get("kind") in KINDS
+                and written["apiVersion"].startswith(GROUP)
+            ):
+                written["metadata"].pop("namespace", None)
+                yield Case(f"{path.relative_to(REPOSITORY)} {number}", written, accepted=True)
+
+
 def limits() -> Iterator[Case]:
     """Every field of every base object, with values on both sides of what its definition allows."""
     for name in sorted(path.stem for path in OBJECTS.glob("*.yaml")):
@@ -214,7 +228,7 @@ def both(api, namespace, case):
     return model is not None
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, id=case.says) for case in sentences()])
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.says) for case in (*sentences(), *examples())])
 def test_sentence(api, anywhere, case):
     assert both(api, anywhere, case) is case.accepted
 
