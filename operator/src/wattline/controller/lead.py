@@ -1,9 +1,8 @@
 """Leading: one process at a time acts; the others stand by with everything read."""
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from wattline.doors.clock import Clock
@@ -61,8 +60,21 @@ async def _term(election: Election, fence: Fence, acting: Awaitable[None]) -> No
         for task in done:
             task.result()
     finally:
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with contextlib.suppress(asyncio.CancelledError, Superseded):
-                await task
+        await _ended(tasks)
+
+
+async def _ended(tasks: Sequence[asyncio.Future[None]]) -> None:
+    """Cancel tasks and return when they have ended; a cancellation of our own waits for that too."""
+    for task in tasks:
+        task.cancel()
+    cancelled: asyncio.CancelledError | None = None
+    while not all(task.done() for task in tasks):
+        try:
+            await asyncio.wait(tasks)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # it is asked for, so that it is not reported as lost
+    if cancelled is not None:
+        raise cancelled

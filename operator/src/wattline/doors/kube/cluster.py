@@ -77,6 +77,8 @@ class KubeCluster:
         self._declared: dict[tuple[str, str], Json] = {}
         """By kind and full name: users' objects as they stood at the last snapshot."""
         self._orders: dict[str, OrderStored] = {}
+        self._taken: set[str] = set()
+        """PowerNodes that carry our epoch because we took them over."""
         self._view = ClusterView(Fleet(), fence.epoch)
 
     async def snapshot(self) -> ClusterView:
@@ -96,6 +98,7 @@ class KubeCluster:
         self._statuses.keep(seen)
         workloads = await self._watched.workloads(_kinds(pools.values()))
         self._orders = self._watched.orders()
+        self._heard()
         self._view = ClusterView(
             fleet=Fleet(tuple(domains.values()), tuple(pools.values()), tuple(workflows.values())),
             epoch=self._fence.epoch,
@@ -113,6 +116,19 @@ class KubeCluster:
             gateway=self._gateway,
         )
         return self._view
+
+    def _heard(self) -> None:
+        """Raise `Superseded` where an agent has heard a newer epoch than ours: it would hear nothing that we say.
+
+        So it is where an earlier installation was removed with its lease and its PowerNodes, and nodes remember
+        it; the next term begins above what they speak of.
+        """
+        for name, order in self._orders.items():
+            answer = order.thing.status if isinstance(order, Stored) else None
+            if answer is not None and answer.epoch > self._fence.epoch:
+                raise Superseded(
+                    f"the agent of {name} has heard epoch {answer.epoch}, ours is {self._fence.epoch}"
+                )
 
     async def report(
         self,
@@ -172,20 +188,22 @@ class KubeCluster:
 
     async def take_over(self) -> None:
         """Write our epoch into every PowerNode there is, before the first pass; so no earlier leader's write,
-        decided on what stood there before, is taken any more.
+        decided on what stood there before, is taken any more. It may be tried again.
         """
         orders, _ = await self._kube.all(POWER_NODES)
         for raw in orders:
             name, epoch = raw["metadata"]["name"], int(raw["spec"].get("epoch") or 0)
-            if epoch > self._fence.epoch:
+            if name in self._taken and epoch == self._fence.epoch:
+                continue
+            if epoch >= self._fence.epoch:
                 raise Superseded(f"PowerNode {name} carries epoch {epoch}, ours is {self._fence.epoch}")
             self._fence.check()
-            if epoch < self._fence.epoch:
-                version = raw["metadata"]["resourceVersion"]
-                try:
-                    self._took(name, await self._rewrite(name, version, "/spec/epoch", self._fence.epoch))
-                except NotFound:
-                    continue
+            version = raw["metadata"]["resourceVersion"]
+            try:
+                self._took(name, await self._rewrite(name, version, "/spec/epoch", self._fence.epoch))
+            except NotFound:
+                continue
+            self._taken.add(name)
 
     async def _rewrite(self, node: str, version: str, path: str, value: Any) -> Json:
         steps = [

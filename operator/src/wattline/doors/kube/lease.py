@@ -28,6 +28,10 @@ LOOK_SECONDS = 2.0
 """How often the leader renews, and how often it tries again or another looks."""
 
 
+DELETED = "unknown: the lease was deleted"
+"""Holder of a lease that was made anew while somebody may still lead."""
+
+
 class Fence:
     """The right to write as leader of one epoch."""
 
@@ -77,7 +81,7 @@ class Election:
         said = ""
         while True:
             try:
-                fence = await self._try(highest_epoch())
+                fence = await self._try(highest_epoch)
             except ClusterError as error:
                 fence = None
                 if not isinstance(error, Conflict) and str(error) != said:
@@ -119,16 +123,12 @@ class Election:
         except ClusterError as error:
             log.warning("the lease %s could not be given back, it ends by itself: %s", self._name, error)
 
-    async def _try(self, highest_epoch: int) -> Fence | None:
+    async def _try(self, highest_epoch: Callable[[], int]) -> Fence | None:
         """Take the lease if it is free, and return the right that comes with it."""
         try:
             lease = await self._kube.get(LEASES, self._name, self._namespace)
         except NotFound:
-            began = self._clock.now()
-            spec = self._taken(0 if highest_epoch == 0 else highest_epoch)
-            meta = {"name": self._name, "namespace": self._namespace}
-            made = _lease(meta, spec)
-            return self._leads(await self._kube.create(LEASES, made, self._namespace), began)
+            return await self._make(highest_epoch())
         version, spec = lease["metadata"]["resourceVersion"], lease["spec"]
         began = self._clock.now()
         if self._seen is None or self._seen[0] != version:
@@ -136,9 +136,23 @@ class Election:
         life = float(spec.get("leaseDurationSeconds") or self._seconds)
         if spec.get("holderIdentity") and began - self._seen[1] < life:
             return None
-        transitions = max(int(spec.get("leaseTransitions") or 0) + 1, highest_epoch)
+        transitions = max(int(spec.get("leaseTransitions") or 0) + 1, highest_epoch())
         took = await self._kube.replace(LEASES, {**lease, "spec": self._taken(transitions)})
         return self._leads(took, began)
+
+    async def _make(self, highest_epoch: int) -> Fence | None:
+        """Make the lease, and take it if nobody can have led before.
+
+        Where somebody has, the lease was deleted under him, and he may lead on for as long as it would have lasted:
+        so it is made as if held, and is taken when it has run out.
+        """
+        began = self._clock.now()
+        spec = self._taken(max(0, highest_epoch - 1))
+        if highest_epoch:
+            spec["holderIdentity"] = DELETED
+        meta = {"name": self._name, "namespace": self._namespace}
+        made = await self._kube.create(LEASES, _lease(meta, spec), self._namespace)
+        return None if highest_epoch else self._leads(made, began)
 
     async def _renew(self, fence: Fence) -> None:
         assert self._mine is not None
