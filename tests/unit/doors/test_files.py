@@ -204,3 +204,18 @@ async def test_a_change_wakes_the_loop(box, change, nudged):
 
     assert nudge.is_set() is nudged
     watching.cancel()
+
+
+async def test_a_workflow_of_agents_elsewhere_has_a_status_too(box):
+    (box / "fleet" / "night.yaml").write_text(
+        "apiVersion: wattline.dev/v1alpha1\nkind: AgentWorkflow\nmetadata: {name: night, namespace: agents}\n"
+        "spec: {trigger: External}\n"
+    )
+    await settle(cluster(box))
+
+    written = yaml.safe_load((box / "state" / "agentworkflows" / "agents" / "night.status.yaml").read_text())
+    assert written["status"]["reason"] == "AgentsElsewhere"
+    assert [each["reason"] for each in written["status"]["conditions"]] == ["Valid"]
+    (box / "fleet" / "night.yaml").unlink()
+    await settle(cluster(box))
+    assert not list((box / "state" / "agentworkflows").rglob("*.yaml"))
