@@ -54,6 +54,8 @@ class Request:
     path: str
     query: dict[str, str]
     body: Any
+    agent: str = ""
+    """What the client calls itself."""
     code: int = 0
 
 
@@ -192,7 +194,9 @@ class FakeApiServer:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         text = await request.text()
         body = json.loads(text) if text else None
-        seen = Request(request.method, request.path, dict(request.query), body)
+        seen = Request(
+            request.method, request.path, dict(request.query), body, request.headers.get("User-Agent", "")
+        )
         self.log.append(seen)
         if self.slow_seconds:
             await asyncio.sleep(self.slow_seconds)
