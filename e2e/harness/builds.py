@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,7 +105,7 @@ def path_of(name: str, cache: Path) -> Path:
     return cache / "bin" / f"{name}-{program.digest}" / name
 
 
-def missing(names: tuple[str, ...], cache: Path) -> list[str]:
+def missing(names: Iterable[str], cache: Path) -> list[str]:
     """Return those that are not built yet."""
     return [name for name in names if not path_of(name, cache).exists()]
 

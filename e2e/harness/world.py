@@ -1,6 +1,7 @@
 """The fake GPUs of a node as a pod: the physics behind the fake driver, and the device's own record of every call."""
 
 from collections.abc import Iterator
+from math import fsum
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from harness.images import WATTLINE
 from harness.settings import Settings
 from wattline.fake.nvml.journal import limits
 from wattline.fake.nvml.mapping import Mapping
+from wattline.model.bounds import bound_watts
 
 
 class World:
@@ -38,6 +40,31 @@ class World:
     def changes(self) -> int:
         """Return how often a limit has changed so far."""
         return sum(1 for _ in self.limits_watts())
+
+    def allowed_watts(self) -> list[tuple[float, float]]:
+        """Return what all GPUs together could draw under their limits, and from which moment on (CLOCK_BOOTTIME),
+        each time it changed.
+        """
+        mapping = Mapping.open(self.path)
+        gpus = [gpu.identity for gpu in mapping.node.gpus[: len(mapping.uuids)]]
+        return [
+            (
+                at,
+                fsum(
+                    bound_watts(gpu.name.decode(), watts.get(index), gpu.max_mw / 1000)
+                    for index, gpu in enumerate(gpus)
+                ),
+            )
+            for at, watts in limits(mapping.journal())
+        ]
+
+    def joules(self) -> dict[str, float]:
+        """Return the energy counter of every GPU by its UUID, as its driver shows it."""
+        mapping = Mapping.open(self.path)
+        return {
+            uuid: gpu.physics[gpu.published % 2].energy_mj / 1000
+            for uuid, gpu in zip(mapping.uuids, mapping.node.gpus, strict=False)
+        }
 
     def now_watts(self) -> list[float]:
         """Return the power limit in force on every GPU."""
