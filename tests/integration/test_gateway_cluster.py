@@ -262,6 +262,15 @@ async def test_it_is_ready_once_it_knows_what_there_is(server):
                 await asyncio.sleep(0.01)
 
 
+async def test_a_cluster_without_workflows_is_served_all_the_same(server):
+    del server.kinds["apis/wattline.dev/v1alpha1/agentworkflows"]
+    async with backends("e0") as (e0,):
+        server.put(pool("coder", replica(e0)))
+        async with gateway_of(server, "agents/coder") as cluster:
+            assert await cluster.ask("s1") == "e0"
+            assert (await cluster.get("/readyz"))[0] == 200
+
+
 async def test_an_object_that_cannot_be_read_any_more_stays_as_it_was(server, caplog):
     async with backends("e0") as (e0,):
         server.put(pool("coder", replica(e0)))

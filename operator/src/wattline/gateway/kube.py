@@ -35,6 +35,9 @@ MANAGER = "wattline-gateway"
 SETTLE_SECONDS = 0.1
 """Changes that come closer together are taken as one, in wall seconds."""
 
+FIRST_SECONDS = 1.0
+"""How often it is looked whether everything is known, until it is, in wall seconds."""
+
 LOOK_SECONDS = 5.0
 """How often a broken watch is looked at, in wall seconds, to say so once."""
 
@@ -47,6 +50,7 @@ class KubeSource:
     def __init__(self, kube: Kube, clock: Clock) -> None:
         self._clock = clock
         self._changed = asyncio.Event()
+        self._told = False
         self._good: dict[str, ServedPool | AgentWorkflow] = {}
         """Objects as they were when they could last be read."""
         self._pools = self._cache(kube, INFERENCE_POOLS, self._pool)
@@ -55,8 +59,8 @@ class KubeSource:
 
     @property
     def known(self) -> bool:
-        """Whether every pool was seen once."""
-        return self._pools.synced
+        """Whether everything was seen and told once."""
+        return self._told
 
     def first(self) -> Served:
         """Return nothing: what there is comes with the first change."""
@@ -69,11 +73,15 @@ class KubeSource:
                 tasks.create_task(cache.run())
             tasks.create_task(self._complain())
             while True:
-                await self._changed.wait()
+                # a kind that is not installed says nothing, so it is looked for
+                await self._clock.sleep_until(self._clock.now() + FIRST_SECONDS, or_set=self._changed)
                 await self._clock.sleep_until(self._clock.now() + SETTLE_SECONDS)
+                changed = self._changed.is_set()
                 self._changed.clear()
-                if self._pools.synced and (self._workflows.synced or self._workflows.absent):
+                seen = self._pools.synced and (self._workflows.synced or self._workflows.absent)
+                if seen and (changed or not self._told):
                     take(self._served())
+                    self._told = True
 
     def agents(self) -> Mapping[str, str]:
         """Return the address of every node's agent, by node."""
