@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness import builds
+from harness import builds, preflight
 from harness.cluster import Cluster, Provider
 from harness.command import HarnessError, say
-from harness.images import PRODUCT, Images
+from harness.images import PLAIN, PRODUCT, Images
 from harness.local import Local
 from harness.provider import choose
 from harness.settings import E2E, Settings
@@ -74,14 +74,17 @@ def _up(provider: Provider) -> None:
         say(f"cluster up in {time.monotonic() - began:.1f} s: KUBECONFIG={provider.kubeconfig}")
 
 
-def _build_missing(provider: Provider, names: Iterable[str]) -> None:
-    """Build what is not there yet and say how long that took, so that no test has to wait for a build."""
+def _prepare(provider: Provider, names: Iterable[str]) -> None:
+    """Do beforehand what takes minutes on a cold machine, so that no test has to wait for it; say how long it took."""
     if not isinstance(provider, Local):
         return
+    if not provider.running:
+        preflight.check(provider.settings)  # rather now than after the minutes
     began = time.monotonic()
     absent = builds.missing(names, provider.settings.cache)
     for name in absent:
         builds.ensure(name, provider.settings.cache)
+    Images(provider.settings.cache).archive(PLAIN)
     say(f"programs: {'cold, ' + ', '.join(absent) if absent else 'warm'} ({time.monotonic() - began:.0f} s)")
 
 
@@ -120,7 +123,7 @@ def _test(arguments: list[str]) -> int:
     ran = isinstance(provider, Local) and provider.running
     alone = isinstance(provider, Local) and not ran and not arguments
     keep = ran or os.environ.get("WATTLINE_E2E_KEEP") == "1"
-    _build_missing(provider, TOOLS if arguments else builds.PROGRAMS)
+    _prepare(provider, TOOLS if arguments else builds.PROGRAMS)
     results = [_pytest(str(E2E / "alone"))] if alone else []
     try:
         _up(provider)
