@@ -155,7 +155,7 @@ FOREIGN = {
     "a label of others": ("label", "node", "NODE", "example.com/a=b"),
     "the opt-in": ("label", "node", "NODE", "wattline.dev/managed-"),
     "a taint of others": ("taint", "node", "NODE", "example.com/a=b:NoSchedule"),
-    "a cordon": ("cordon", "NODE"),
+    "a cordon": ("patch", "node", "NODE", "-p", '{"spec":{"unschedulable":true}}'),
 }
 
 
