@@ -76,6 +76,13 @@ def test_a_step_that_is_given_up_ends_the_run_and_is_named():
     assert (status.tokens, status.progress) == (7, "0/3")
 
 
+def test_what_others_say_at_length_is_cut_short():
+    status = machine.failed(machine.tried(begun(), "plan"), "plan", "x" * 100_000)
+
+    assert len(status.steps[0].message) == machine.LONGEST_MESSAGE
+    assert len(machine.waiting(status, "EngineFailed", "y" * 100_000).message) == machine.LONGEST_MESSAGE
+
+
 def test_an_answer_without_a_field_that_the_next_step_names_gives_that_step_up():
     status = done(begun(), "plan", "{}")
 

@@ -17,6 +17,9 @@ OVER = (Phase.SUCCEEDED, Phase.FAILED)
 RUNNING = "RunningStep"
 """Reason of a run whose step is under way."""
 
+LONGEST_MESSAGE = 1000
+"""Characters; what engines and validators say may hold a whole answer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ask:
@@ -105,7 +108,7 @@ def tried(run: RunStatus, step: str) -> RunStatus:
 
 def waiting(run: RunStatus, reason: str, message: str) -> RunStatus:
     """Return the run with what it waits for."""
-    return run.model_copy(update={"reason": reason, "message": message})
+    return run.model_copy(update={"reason": reason, "message": _short(message)})
 
 
 def answered(
@@ -127,9 +130,9 @@ def answered(
 def failed(run: RunStatus, step: str, message: str, *, tokens: int = 0) -> RunStatus:
     """Return the run with a step that will not be tried again."""
     changed = _seen(run, step).model_copy(
-        update={"phase": Phase.FAILED, "message": message, "tokens": tokens}
+        update={"phase": Phase.FAILED, "message": _short(message), "tokens": tokens}
     )
-    return _with(run, changed, reason="StepFailed", message=f"{step}: {message}")
+    return _with(run, changed, reason="StepFailed", message=f"{step}: {_short(message)}")
 
 
 def ended(run: RunStatus, end: End, at: str) -> RunStatus:
@@ -154,6 +157,10 @@ def used(run: RunStatus, *, gateway_joules: float | None, seconds: float) -> Run
 def attempts(run: RunStatus, step: str) -> int:
     """Return how often a step was begun."""
     return _seen(run, step).attempts
+
+
+def _short(message: str) -> str:
+    return message if len(message) <= LONGEST_MESSAGE else f"{message[: LONGEST_MESSAGE - 1]}…"
 
 
 def _action(step: Step, values: Values) -> Action:
