@@ -161,6 +161,8 @@ class Outside:
 
     async def keep(self, step, answer):
         self._call()
+        if len(answer) > 1_000_000:
+            raise StepFailedError("the answer is longer than 900 KiB")
         self.long[f"{step}.answer"] = answer
         self._call()
         return f"{step}.answer"
@@ -271,6 +273,13 @@ async def test_a_tool_that_fails_ends_the_run():
 
     assert (ended.phase, ended.reason, ended.progress) == (Phase.FAILED, "StepFailed", "2/3")
     assert ended.message == "test: exit status 1"
+
+
+async def test_an_answer_that_nothing_can_hold_gives_its_step_up_with_what_it_used():
+    ended = await to_the_end(Outside(answer="x" * 1_000_001))
+
+    assert (ended.reason, ended.message) == ("StepFailed", "write: the answer is longer than 900 KiB")
+    assert (ended.progress, ended.tokens) == ("1/3", 20)
 
 
 async def test_a_run_that_the_gateway_stops_has_exhausted_its_budget():

@@ -148,20 +148,22 @@ async def _do(under: _Run, tools: Tools, action: machine.Ask | machine.Work) -> 
     under.status = machine.tried(under.status, step.name)
     await under.save()
     log.info("step %s, attempt %d", step.name, machine.attempts(under.status, step.name))
+    reply, ref = Reply("", 0), None
     try:
         reply = (
             await under.models.ask(action.llm, action.prompt, under.waits)
             if isinstance(action, machine.Ask)
             else Reply(await tools.work(action, under.waits), 0)
         )
+        if len(reply.text) > INLINE_CHARACTERS:
+            ref = await under.store.keep(step.name, reply.text)
     except StepFailedError as error:
-        under.status = machine.failed(under.status, step.name, str(error), tokens=error.tokens)
+        under.status = machine.failed(
+            under.status, step.name, str(error), tokens=error.tokens or reply.tokens
+        )
         return None
     except StoppedError as error:
         raise _OverError(machine.End(Phase.FAILED, "BudgetExhausted", str(error))) from error
-    ref = None
-    if len(reply.text) > INLINE_CHARACTERS:
-        ref = await under.store.keep(step.name, reply.text)
     await under.count()
     under.status = machine.answered(
         under.status,
