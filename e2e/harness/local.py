@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from harness import builds, host, preflight
-from harness.command import HarnessError, run, say
+from harness.command import HarnessError, run, say, wait_until
 from harness.components import Components
 from harness.containers import PAUSE, Containers
 from harness.control import Control
@@ -76,10 +76,14 @@ class Local:
 
     @property
     def running(self) -> bool:
-        """Whether the cluster is up and answers."""
-        return (
-            self._journal.pending and self.processes.alive("kubelet") and self._signs.ready("kube-apiserver")
-        )
+        """Whether the cluster is up and answers; a busy or restarted API server has a moment to do so."""
+        if not (self._journal.pending and all(map(self.processes.alive, ("kubelet", "kube-apiserver")))):
+            return False
+        try:
+            wait_until(lambda: self._signs.ready("kube-apiserver"), "the API server", timeout_seconds=10)
+        except HarnessError:
+            return False
+        return True
 
     def start(self) -> None:
         """Bring the cluster up; one that runs already is taken up as it is."""
