@@ -76,6 +76,14 @@ def test_a_step_that_is_given_up_ends_the_run_and_is_named():
     assert (status.tokens, status.progress) == (7, "0/3")
 
 
+def test_an_answer_that_is_too_long_for_an_environment_gives_the_tool_up_before_it_starts():
+    status = done(done(begun(), "plan", "{}"), "write", "x")
+
+    action = machine.decide(spec(), status, {"plan": {}, "write": "x" * machine.MOST_ENV_BYTES})
+
+    assert action == Give("test", "env CODE is 131072 bytes long; Linux takes 131072")
+
+
 def test_what_others_say_at_length_is_cut_short():
     status = machine.failed(machine.tried(begun(), "plan"), "plan", "x" * 100_000)
 

@@ -17,6 +17,9 @@ OVER = (Phase.SUCCEEDED, Phase.FAILED)
 RUNNING = "RunningStep"
 """Reason of a run whose step is under way."""
 
+MOST_ENV_BYTES = 128 * 1024
+"""Of one environment variable, with its name (MAX_ARG_STRLEN of Linux)."""
+
 LONGEST_MESSAGE = 1000
 """Characters; what engines and validators say may hold a whole answer."""
 
@@ -168,7 +171,13 @@ def _action(step: Step, values: Values) -> Action:
         return Ask(step.name, step.llm, render(step.llm.prompt, values))
     assert step.tool is not None
     job = step.tool.job
-    return Work(step.name, job, {each.name: render(each.value, values) for each in job.env})
+    env = {each.name: render(each.value, values) for each in job.env}
+    for name, value in env.items():
+        if len(name) + len(value.encode()) + 2 > MOST_ENV_BYTES:
+            raise TemplateError(
+                f"env {name} is {len(value.encode())} bytes long; Linux takes {MOST_ENV_BYTES}"
+            )
+    return Work(step.name, job, env)
 
 
 def _seen(run: RunStatus, step: str) -> StepStatus:
