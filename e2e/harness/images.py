@@ -43,6 +43,8 @@ class Image:
     """Files and folders of the repository that its Dockerfile copies, and nothing else it depends on."""
     base: bool = True
     """Whether it stands on the base image."""
+    on: "Image | None" = None
+    """Which other of our images it stands on."""
 
 
 WATTLINE = Image(
@@ -58,6 +60,18 @@ NODE_AGENT = Image(
 PLAIN = Image("localhost/wattline-plain:e2e", E2E / "images/plain/Dockerfile", ("e2e/images/plain",))
 """Python and nothing else, for pods of the tests themselves."""
 
+ENGINE = Image(
+    "docker.io/vllm/vllm-openai:v0.11.0",
+    E2E / "images/engine/Dockerfile",
+    ("e2e/images/engine",),
+    on=WATTLINE,
+)
+"""What stands in for vLLM in the examples: its command line, before an engine on simulated GPUs."""
+PYTHON = Image(
+    "docker.io/library/python:3.11-slim-bookworm", E2E / "images/python/Dockerfile", ("e2e/images/python",)
+)
+"""What stands in for Python in the examples."""
+
 PRODUCT = (WATTLINE, NODE_AGENT)
 """The images that the chart installs."""
 
@@ -72,6 +86,7 @@ class Images:
     def inputs(self, image: Image) -> str:
         """Return what an image is made from, in one word."""
         whole = hashlib.sha256(self.base_inputs.encode() if image.base else b"")
+        whole.update(self.inputs(image.on).encode() if image.on else b"")
         for path in _files(image.sources):
             whole.update(
                 f"{path.relative_to(REPOSITORY)}\0{path.stat().st_mode & 0o111}\0".encode()
@@ -86,18 +101,20 @@ class Images:
 
     def archive(self, image: Image) -> Path:
         """Return the image's archive, made first if its inputs are new."""
-        target = self._folder / f"{_file_name(image.name)}-{self.inputs(image)}.tar"
-        with self._turn():
-            self._ensure(image, target)
+        target = self._target(image)
+        if not target.exists():
+            with self._turn():
+                self._make(image, target)
         return target
 
-    def _ensure(self, image: Image, target: Path) -> None:
-        if not target.exists():
-            if image.base:
-                self._ensure_base()
-            began = time.monotonic()
-            self._build(image, target)
-            say(f"image {image.name} made in {time.monotonic() - began:.0f} s")
+    def _make(self, image: Image, target: Path) -> None:
+        if target.exists():  # made by whoever had the turn before
+            return
+        if image.base:
+            self._ensure_base()
+        began = time.monotonic()
+        self._build(image, target)
+        say(f"image {image.name} made in {time.monotonic() - began:.0f} s")
 
     def pause(self) -> tuple[Path, str]:
         """Return the archive of the sandbox's image, and its inputs."""
