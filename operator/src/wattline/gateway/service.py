@@ -1,7 +1,6 @@
 """What happens to a completion request: who asks, may it start, where, and what it cost."""
 
 import logging
-import math
 from collections.abc import Callable, Mapping
 from itertools import count
 
@@ -16,7 +15,8 @@ from wattline.gateway.pool import Pool
 from wattline.gateway.prompt import Api, Prompt, parse
 from wattline.gateway.proxy import EngineFailedError, Proxy, Sent
 from wattline.gateway.reckoning import Reckoning
-from wattline.gateway.refusal import Reason, Refused
+from wattline.gateway.refusal import Refused
+from wattline.gateway.refusals import Refusals
 from wattline.gateway.runs import Runs
 from wattline.gateway.served import Served
 from wattline.gateway.sessions import Session, Sessions
@@ -63,7 +63,7 @@ class Gateway:
         self.turns: dict[int, Turn] = {}
         """Turns under way, held ones included."""
         self._started_seconds = clock.now()
-        self._speed = speed
+        self._refusals = Refusals(speed)
         self._proxy = proxy
         self._numbers = count(1)
         self._closing: set[Replica] = set()
@@ -192,7 +192,7 @@ class Gateway:
         prompt = prompt.asking_for(pool.declared.spec.model)
         identity = identify(request.headers, prompt)
         if self.draining and self.sessions.get(identity.session) is None:
-            raise self._stopping()
+            raise self._refusals.stopping()
         workflow = self.workflows.meet(self.sessions.root(identity), request.headers.get(WORKFLOW_HEADER))
         context, known_bytes = pool.blocks.context(prompt.text)
         session = self.sessions.meet(identity, arrived_seconds)
@@ -244,7 +244,7 @@ class Gateway:
         known = pool.desk.known(turn.chain.key)
         owed = known or turn.tries > 1 or self.sessions.owed(session)
         if not owed and pool.desk.held >= self.settings.most_held:
-            raise self._saturated(turn, "too many agents are held already")
+            raise self._refusals.saturated(pool, "too many agents are held already")
         ask = Ask(
             turn.key,
             turn.chain.key,
@@ -258,15 +258,9 @@ class Gateway:
         wait = self.settings.turn_wait_seconds if owed else first_wait
         answer = await pool.seat(ask, wait)
         if answer is None:
-            raise self._no_room(turn, wait, owed=owed)
+            raise self._refusals.no_room(pool, wait, owed=owed, draining=self.draining)
         if answer.replica is None:
-            raise Refused(
-                400,
-                Reason.TOO_LARGE,
-                f"about {turn.estimated_tokens} tokens do not fit the KV memory of any replica of {pool.name}",
-                code="context_length_exceeded",
-                param="messages",
-            )
+            raise self._refusals.too_large(pool, turn.estimated_tokens)
         self.sessions.accepted(session)
         self.telling.seated(turn, answer, self.clock.now() - turn.arrived_seconds)
         self.reckoning.seated(turn, answer)
@@ -285,7 +279,7 @@ class Gateway:
         if not error.stale or turn.tries > 1:
             turn.pool.failed(turn.replica, gone=error.gone)
         if turn.tries >= MOST_TRIES:
-            raise self._refused(503, Reason.NO_ENDPOINTS, f"every try failed, last: {error}", 5)
+            raise self._refusals.failed(error)
 
     def _close(self, turn: Turn) -> None:
         """Take note that a request is over."""
@@ -311,34 +305,3 @@ class Gateway:
     def _headers(self, turn: Turn) -> Mapping[str, str]:
         joules = self.runs.run(turn.session.root).joules
         return dict(zip(HEADERS, (f"{joules:.1f}", turn.session.id, str(turn.replica)), strict=True))
-
-    def _no_room(self, turn: Turn, waited_seconds: float, *, owed: bool) -> Refused:
-        pool = turn.pool
-        if pool.gone:
-            message = f"the pool {pool.name} was deleted while this turn waited"
-            return Refused(404, Reason.NO_SUCH_MODEL, message, code="model_not_found", param="model")
-        if self.draining and not owed:
-            return self._stopping()
-        if not pool.reachable:
-            message = f"no engine of {pool.name} answered for {waited_seconds:.0f} s"
-            return self._refused(503, Reason.NO_ENDPOINTS, message, 10)
-        if owed:
-            why = pool.desk.held_because
-            message = f"no replica of {pool.name} had memory for this turn for {waited_seconds:.0f} s ({why})"
-            return self._refused(503, Reason.WAITED, message, 10)
-        return self._saturated(turn, f"held for {waited_seconds:.0f} s")
-
-    def _stopping(self) -> Refused:
-        return self._refused(503, Reason.DRAINING, "this gateway is stopping and takes no new sessions", 1)
-
-    def _saturated(self, turn: Turn, what: str) -> Refused:
-        """Return what a first turn is told that cannot be held any longer."""
-        desk = turn.pool.desk
-        why = "" if desk.held_because is None else f", {desk.held_because}"
-        message = f"{turn.pool.name} has no memory for new agents: {what}{why}, {desk.held} waiting"
-        return self._refused(429, Reason.SATURATED, message, 10 + 2 * desk.held)
-
-    def _refused(self, status: int, reason: Reason, message: str, retry_seconds: float) -> Refused:
-        """Return a refusal whose ``Retry-After`` is in the client's seconds."""
-        wall = min(60, max(1, math.ceil(retry_seconds / self._speed)))
-        return Refused(status, reason, f"{message}; retry in {wall} s", retry_after_seconds=wall)
