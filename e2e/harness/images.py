@@ -107,10 +107,15 @@ class Images:
                 self._make(image, target)
         return target
 
+    def _target(self, image: Image) -> Path:
+        return self._folder / f"{_file_name(image.name)}-{self.inputs(image)}.tar"
+
     def _make(self, image: Image, target: Path) -> None:
         if target.exists():  # made by whoever had the turn before
             return
-        if image.base:
+        if image.on is not None:
+            self._make(image.on, self._target(image.on))
+        elif image.base:
             self._ensure_base()
         began = time.monotonic()
         self._build(image, target)
@@ -145,9 +150,10 @@ class Images:
     def _build(self, image: Image, target: Path) -> None:
         with _Context(self._folder / f"{_file_name(image.name)}.context", image.sources) as context:
             settings = self._network(self._folder)
+            base = BASE if image.on is None else image.on.name
             self._buildah(
                 *("bud", "--isolation", "chroot", "--format", "oci", "--pull-never", "--layers"),
-                *("--build-arg", f"BASE={BASE}", "-t", image.name, "-f", image.dockerfile),
+                *("--build-arg", f"BASE={base}", "-t", image.name, "-f", image.dockerfile),
                 *(word for volume in settings for word in ("--volume", f"{volume}:ro")),
                 context,
             )
