@@ -15,7 +15,7 @@ from wattline.doors.clock import BootClock, utc_micros
 from wattline.doors.kube.access import Access
 from wattline.doors.kube.client import Kube, session
 from wattline.doors.kube.cluster import KubeCluster
-from wattline.doors.kube.errors import Away, Conflict, Superseded
+from wattline.doors.kube.errors import Away, Conflict, Invalid, Superseded
 from wattline.doors.kube.events import Events
 from wattline.doors.kube.lease import DomainLeases, Fence
 from wattline.doors.kube.watched import Watched
@@ -167,15 +167,42 @@ async def test_an_order_is_written_once_and_again_when_it_changes(server):
     assert server.get("PowerNode", "n1")["metadata"]["generation"] == 2
 
 
-async def test_an_order_that_was_decided_on_less_than_there_is_is_refused(server):
+async def test_an_order_is_not_written_over_one_that_was_not_seen(server):
+    server.put(of("PowerNode", "n1", spec=dump(order())))
+    async with door(server) as at:
+        await at.cluster.snapshot()
+        server.patch("PowerNode", "n1", {"spec": {"budgetWatts": 50}})
+        with pytest.raises(Conflict, match="ordered anew since generation 1"):
+            await at.cluster.order("n1", order(200))
+
+    assert server.get("PowerNode", "n1")["spec"]["budgetWatts"] == 50
+
+
+async def test_an_order_is_not_given_to_another_node_of_the_name(server):
+    server.put(of("PowerNode", "n1", spec=dump(order())))
+    async with door(server) as at:
+        await at.cluster.snapshot()
+        server.remove("PowerNode", "n1")
+        server.put(of("PowerNode", "n1", spec=dump(order(50))))
+        with pytest.raises(Conflict):
+            await at.cluster.order("n1", order(200))
+
+
+async def test_an_agent_that_answers_meanwhile_does_not_stop_a_pass(server):
     server.put(of("PowerNode", "n1", spec=dump(order())))
     async with door(server) as at:
         await at.cluster.snapshot()
         server.patch("PowerNode", "n1", {"status": {"epoch": 3}}, part="status")
-        with pytest.raises(Conflict):
-            await at.cluster.order("n1", order(200))
+        assert await at.cluster.order("n1", order(200))
 
-    assert server.get("PowerNode", "n1")["spec"]["budgetWatts"] == 100
+
+async def test_an_order_that_the_server_does_not_take_is_no_conflict(server):
+    server.put(of("PowerNode", "n1", spec=dump(order())))
+    async with door(server) as at:
+        await at.cluster.snapshot()
+        server.refuse(422, "Invalid", "spec.budgetWatts: too many", method="PATCH")
+        with pytest.raises(Invalid, match="too many"):
+            await at.cluster.order("n1", order(200))
 
 
 async def test_nothing_is_written_over_a_later_leaders_order(server):

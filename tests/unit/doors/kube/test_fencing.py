@@ -224,7 +224,7 @@ def test_leaders_do_come_and_go_in_this_test():
 
     assert replicas[0].epochs == [1]
     assert replicas[1].epochs == [2, 3]
-    assert histories(world)["powernodes/n1"] == [1, 2, 3]
+    assert list(dict.fromkeys(histories(world)["powernodes/n1"])) == [1, 2, 3]
 
 
 @pytest.mark.parametrize("late", range(1, 80))

@@ -1,7 +1,8 @@
 """The Kubernetes door of the reconcile loop, for one leader: what it sees there and what it writes.
 
-Fenced twice (see `lease`): no write begins once our right to lead has ended, and orders and statuses carry the
-resourceVersion they were decided on, so that a write under way is refused after the next leader's first.
+Fenced twice (see `lease`): no write begins once our right to lead has ended; and orders say the generation of the
+order they replace, statuses the resourceVersion of the object they speak of, so that a write under way is refused
+after the next leader's first.
 """
 
 import logging
@@ -15,7 +16,7 @@ from wattline.api.powernode import PowerNode, PowerNodeSpec
 from wattline.doors.clock import Clock
 from wattline.doors.kube.acts import Acts
 from wattline.doors.kube.client import Kube
-from wattline.doors.kube.errors import Conflict, NotFound, Superseded
+from wattline.doors.kube.errors import Conflict, Invalid, NotFound, Superseded
 from wattline.doors.kube.events import Events
 from wattline.doors.kube.lease import DomainLeases, Fence
 from wattline.doors.kube.reads import Stored, job, status, stored
@@ -146,7 +147,7 @@ class KubeCluster:
             await self._report_workflow(name, workflow)
 
     async def order(self, node: str, spec: PowerNodeSpec) -> bool:
-        """Write a node's order if it differs from the last, over the very version that was decided on; one that
+        """Write a node's order if it differs from the last, over the very order that was decided on; one that
         cannot be read stays as it is, for only that may be known of what its agent does.
         """
         was = self._orders.get(node)
@@ -169,7 +170,8 @@ class KubeCluster:
             }
             raw = await self._kube.create(POWER_NODES, {**made, "spec": body})
         else:
-            raw = await self._rewrite(node, was.version, "/spec", body)
+            meta = was.thing.metadata
+            raw = await self._rewrite(node, meta.uid, meta.generation, "/spec", body)
         self._took(node, raw)
         return True
 
@@ -198,19 +200,30 @@ class KubeCluster:
             if epoch >= self._fence.epoch:
                 raise Superseded(f"PowerNode {name} carries epoch {epoch}, ours is {self._fence.epoch}")
             self._fence.check()
-            version = raw["metadata"]["resourceVersion"]
+            uid, generation = raw["metadata"]["uid"], raw["metadata"]["generation"]
             try:
-                self._took(name, await self._rewrite(name, version, "/spec/epoch", self._fence.epoch))
+                new = await self._rewrite(name, uid, generation, "/spec/epoch", self._fence.epoch)
+                self._took(name, new)
             except NotFound:
                 continue
             self._taken.add(name)
 
-    async def _rewrite(self, node: str, version: str, path: str, value: Any) -> Json:
+    async def _rewrite(self, node: str, uid: str, generation: int, path: str, value: Any) -> Json:
+        """Change a PowerNode's spec if it is still the one that was decided on; what its agent answers meanwhile
+        does not matter.
+        """
         steps = [
-            {"op": "replace", "path": "/metadata/resourceVersion", "value": version},
+            {"op": "test", "path": "/metadata/uid", "value": uid},
+            {"op": "test", "path": "/metadata/generation", "value": generation},
             {"op": "add", "path": path, "value": value},
         ]
-        return await self._kube.edit(POWER_NODES, node, steps)
+        try:
+            return await self._kube.edit(POWER_NODES, node, steps)
+        except Invalid as error:
+            meta = (await self._kube.get(POWER_NODES, node))["metadata"]
+            if (meta["uid"], meta["generation"]) == (uid, generation):
+                raise
+            raise Conflict(f"PowerNode {node} was ordered anew since generation {generation}") from error
 
     def _took(self, node: str, raw: Json) -> None:
         order = stored(PowerNode, raw)
