@@ -212,7 +212,7 @@ class KubeCluster:
         """Change a PowerNode's spec if it is still the one that was decided on; what its agent answers meanwhile
         does not matter.
         """
-        steps = [
+        steps: list[Json] = [
             {"op": "test", "path": "/metadata/uid", "value": uid},
             {"op": "test", "path": "/metadata/generation", "value": generation},
             {"op": "add", "path": path, "value": value},

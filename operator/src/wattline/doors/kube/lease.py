@@ -120,6 +120,8 @@ class Election:
         }
         try:
             await self._kube.replace(LEASES, {**self._mine, "spec": spec})
+        except Conflict:
+            return  # another has it already
         except ClusterError as error:
             log.warning("the lease %s could not be given back, it ends by itself: %s", self._name, error)
 
