@@ -122,7 +122,7 @@ def build(config: Config, clock: Clock) -> Governor:
     def claim(uuid: str) -> None:
         take(gpu_path(Path(config.runtime), uuid), f"GPU {uuid}")
 
-    return Governor(Hands(make(clock.now), record, claim, clock.now), Bands(), clock.now())
+    return Governor(Hands(make(clock.now), record, claim, clock.now), Bands())
 
 
 async def _main(config: Config, end: socket.socket) -> bool:

@@ -47,7 +47,6 @@ class Governor:
 
     hands: Hands
     bands: Bands
-    started_at: float
     order: OrderSeen | None = None
     """None until the network process has looked for one."""
     loads: Mapping[node.ReplicaKey, node.ReplicaSeen] = field(default_factory=dict)
@@ -140,9 +139,8 @@ class Governor:
         if lease.valid(now):
             self.witnessed = True
             return Mode.ENFORCE
-        if self.witnessed or (records and now - self.started_at < spec.lease.duration_seconds):
-            return Mode.FAILSAFE
-        return Mode.BACK if records else Mode.WAIT
+        # an order that stands and is not renewed counts on what was set under it, also by a predecessor
+        return Mode.FAILSAFE if self.witnessed or records else Mode.WAIT
 
     def _decide(self, mode: Mode, now: float) -> None:
         spec = self.spec

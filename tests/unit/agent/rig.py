@@ -150,7 +150,7 @@ class Rig:
 
         ticks = count()
         hands = Hands(self.device, record, claim, lambda: next(ticks) * CALL_SECONDS)
-        self.agent = Governor(hands, Bands(), self.at_seconds)
+        self.agent = Governor(hands, Bands())
         return self
 
     @property
