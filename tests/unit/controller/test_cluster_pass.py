@@ -67,6 +67,22 @@ def test_opting_out_puts_the_gpus_back_takes_label_and_taint_away_and_forgets_th
     assert cluster.store["n2"][0].enforce
 
 
+def test_a_node_that_was_let_go_before_is_forgotten_though_its_agent_hears_nothing_any_more():
+    cluster = settled(row(watts=2000), row_a=("n1",))
+    cluster.change("row-a", mode=Mode.OBSERVE)
+    cluster.rounds(6)
+    assert HELD not in cluster.machines["n1"].labels
+    assert set(cluster.nodes["n1"].limits.values()) == {700.0}
+
+    cluster.epoch += 1
+    cluster.settle()
+    cluster.opt("n1", into=False)  # and with the label goes the agent
+    cluster.settle()
+    cluster.settle()
+
+    assert cluster.forgotten == ["n1"]
+
+
 def test_opting_out_waits_while_the_watts_for_it_are_not_there():
     cluster = settled(row(watts=1600), row_a=("n1", "n2"))
     before = cluster.nodes["n1"].limits

@@ -248,9 +248,10 @@ def test_switching_to_observe_puts_the_gpus_back():
     loop = settled(domain(watts=1500, nodes=ROW))
 
     loop.change("row", mode=Mode.OBSERVE)
-    loop.rounds(1)
+    loop.settle()
 
     assert all((spec.enforce, spec.release) == (False, True) for spec in loop.specs().values())
+    loop.rounds(1)
     assert all(node.limits == dict.fromkeys(node.limits, MAX) for node in loop.nodes.values())
 
 

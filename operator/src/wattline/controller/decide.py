@@ -19,7 +19,7 @@ from wattline.controller.domains import domain_statuses, problems_of
 from wattline.controller.facts import maxima_watts, may_draw_watts
 from wattline.controller.held import Held
 from wattline.controller.held import held as held_nodes
-from wattline.controller.marks import forgotten, marks, may_enforce
+from wattline.controller.marks import forgotten, marks, may_enforce, put_back
 from wattline.controller.placement import placed
 from wattline.controller.pools import pool_statuses
 from wattline.controller.said import said, workflows_said
@@ -178,7 +178,11 @@ def _release(spec: PowerNodeSpec, view: ClusterView) -> PowerNodeSpec:
 
 
 def _observe(node: NodeView, view: ClusterView, held: Held, would_get_watts: float) -> PowerNodeSpec:
-    """Return an order that touches nothing and tells the agent what it would be given."""
+    """Return an order that touches nothing and tells the agent what it would be given.
+
+    It asks for the GPUs back until the agent has said so. From then on nobody waits for answers of this node: once it
+    opts out its agent goes at once, whatever was still to be said to it.
+    """
     was = node.spec
     steady = (
         was is not None
@@ -193,7 +197,7 @@ def _observe(node: NodeView, view: ClusterView, held: Held, would_get_watts: flo
             name=held.tree.root(node.name) if hangs else "", duration_seconds=orders.LEASE_SECONDS
         ),
         enforce=False,
-        release=was is not None and (was.enforce or was.release),
+        release=was is not None and (was.enforce or was.release) and not put_back(node),
         domain=held.tree.hangs_on[node.name] if hangs else "",
         budget_watts=watts,
         highest_sent_watts=watts,

@@ -23,11 +23,22 @@ def may_enforce(node: NodeView, view: ClusterView) -> bool:
     return not view.clustered or (machine is not None and machine.held) or _held(node)
 
 
+def put_back(node: NodeView) -> bool:
+    """Whether a node's agent holds nothing: it was never ordered to, or says that everything is put back."""
+    if node.spec is None:
+        return True
+    if node.spec.enforce:
+        return False
+    if not node.spec.release:
+        return True
+    return acknowledged(node) and node.status is not None and node.status.state in PUT_BACK
+
+
 def forgotten(view: ClusterView, held: Held) -> tuple[str, ...]:
     """Return the nodes whose PowerNode nobody needs: opted out and put back, or gone from the cluster."""
     if not view.clustered:
         return ()
-    done = [node.name for node in held.released if _done(node)]
+    done = [node.name for node in held.released if put_back(node)]
     return tuple(sorted([*done, *(node.name for node in held.gone)]))
 
 
@@ -39,7 +50,7 @@ def marks(view: ClusterView, held: Held, orders: Mapping[str, PowerNodeSpec]) ->
     standing = {node.name for node in (*held.standing, *held.unknown, *held.unpaid)}
     for name, machine in sorted(view.machines.items()):
         node = view.nodes.get(name, NodeView(name))
-        ours = name in enforced or (name in orders and orders[name].enforce) or not _done(node)
+        ours = name in enforced or (name in orders and orders[name].enforce) or not put_back(node)
         if ours != machine.held:
             yield Label(name, HELD, "true" if ours else None)
         if name in standing and machine.managed:
@@ -53,14 +64,3 @@ def marks(view: ClusterView, held: Held, orders: Mapping[str, PowerNodeSpec]) ->
 
 def _held(node: NodeView) -> bool:
     return node.spec is not None and node.spec.enforce
-
-
-def _done(node: NodeView) -> bool:
-    """Whether a node's agent holds nothing: it was never ordered to, or says that everything is put back."""
-    if node.spec is None:
-        return True
-    if node.spec.enforce:
-        return False
-    if not node.spec.release:
-        return True
-    return acknowledged(node) and node.status is not None and node.status.state in PUT_BACK
