@@ -53,11 +53,14 @@ class Release:
         return revisions
 
     def _chart(self, values: tuple[str, ...]) -> list[str | Path]:
-        flags = [flag for value in (*self._fixed(), *values) for flag in ("--set", value)]
-        return [NAME, CHART, *flags]
+        return [NAME, CHART, *self.settings, *(flag for value in values for flag in ("--set", value))]
+
+    @property
+    def settings(self) -> list[str]:
+        """What helm is told of the cluster of the tests, and of nothing else."""
+        return [flag for value in self._fixed() for flag in ("--set", value)]
 
     def _fixed(self) -> list[str]:
-        """Return the values that the cluster of the tests needs."""
         fixed = []
         for part, image in (("image", WATTLINE), ("agent.image", NODE_AGENT)):
             repository, _, tag = image.name.rpartition(":")

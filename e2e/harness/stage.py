@@ -1,0 +1,155 @@
+"""What most suites stand on: the chart installed, a world of simulated GPUs, and their node opted in."""
+
+import json
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.cluster import Cluster
+from harness.command import run, wait_until
+from harness.images import WATTLINE
+from harness.local import Local
+from harness.release import NAMESPACE, Release
+from harness.world import World
+
+MODEL = "Qwen/Qwen3-Coder-30B-A3B-Instruct-FP8"
+OTHER_MODEL = "openai/gpt-oss-20b"
+MANAGED = "wattline.dev/managed"
+API = "wattline.dev/v1alpha1"
+
+
+class Stage:
+    """One namespace of a cluster that has Wattline."""
+
+    def __init__(self, cluster: Cluster, namespace: str, node: str, world: World) -> None:
+        self.cluster, self.namespace, self.node, self.world = cluster, namespace, node, world
+
+    def kubectl(self, *arguments: str | Path, **more: Any) -> str:
+        """Run kubectl in the namespace."""
+        return self.cluster.kubectl(*arguments, "-n", self.namespace, **more)
+
+    def wattline(self, *arguments: str) -> str:
+        """Run ``kubectl wattline`` in the namespace, as a user does."""
+        program = self.cluster.provider.kubectl_program
+        return run([program, "wattline", *arguments, "-n", self.namespace], env=with_plugin(self.cluster))
+
+    def get(self, *arguments: str) -> Any:
+        """Return what there is in the namespace, as data."""
+        return json.loads(self.kubectl("get", "-o", "json", *arguments))
+
+    def apply(self, *objects: dict[str, Any]) -> None:
+        """Apply objects in the namespace."""
+        self.cluster.apply(*objects, namespace=self.namespace)
+
+    def status(self, kind: str, name: str) -> dict[str, Any]:
+        """Return an object's status as it is now."""
+        found: dict[str, Any] = self.get(kind, name).get("status") or {}
+        return found
+
+    def reason(self, kind: str, name: str, condition: str) -> str:
+        """Return the reason of a condition, or nothing while it is not there."""
+        conditions = self.status(kind, name).get("conditions", ())
+        return next((str(each["reason"]) for each in conditions if each["type"] == condition), "")
+
+    def until(self, kind: str, name: str, condition: str, *reasons: str, seconds: float = 60) -> None:
+        """Wait until a condition has one of some reasons."""
+        wait_until(
+            lambda: self.reason(kind, name, condition) in reasons,
+            f"{kind}/{name}: {condition} is {' or '.join(reasons)}",
+            timeout_seconds=seconds,
+            every_seconds=0.3,
+        )
+
+    def endpoints(self, pool: str) -> list[dict[str, Any]]:
+        """Return a pool's replicas as its status has them."""
+        return list(self.status("wpool", pool).get("endpoints", ()))
+
+    def served(self, pool: str, replicas: int, *, seconds: float = 60) -> None:
+        """Wait until a pool has just so many replicas, and all of them may be sent work."""
+
+        def all_served() -> bool:
+            found = self.endpoints(pool)
+            return len(found) == replicas and all(each["traffic"] and each["ready"] for each in found)
+
+        wait_until(
+            all_served, f"{replicas} replicas of {pool} serve", timeout_seconds=seconds, every_seconds=0.3
+        )
+
+    @property
+    def gateway(self) -> str:
+        """Where agents call."""
+        spec = self.cluster.get("service", "wattline-gateway", "-n", NAMESPACE)["spec"]
+        return f"http://{spec['clusterIP']}:{spec['ports'][0]['port']}"
+
+    def engine(self, model: str = MODEL, *, gpus: int = 1) -> dict[str, Any]:
+        """Return a pod's spec that serves a model on simulated GPUs of the node."""
+        address = self.get("pod", "world")["status"]["podIP"]
+        container = {
+            "name": "engine",
+            "image": WATTLINE.name,
+            "args": ["fake-engine", f"--world=http://{address}:9900", f"--model={model}", "--loading=1"],
+            "ports": [{"name": "http", "containerPort": 8000}],
+            "readinessProbe": {"httpGet": {"path": "/health", "port": "http"}, "periodSeconds": 1},
+            "resources": {"limits": {"nvidia.com/gpu": gpus}},
+        }
+        return {"terminationGracePeriodSeconds": 1, "containers": [container]}
+
+    def clear(self, *kinds: str) -> None:
+        """Delete every object of some kinds in the namespace, and wait until they are gone."""
+        self.kubectl("delete", ",".join(kinds), "--all", "--timeout=60s", timeout_seconds=80)
+
+
+def with_plugin(cluster: Cluster) -> dict[str, str]:
+    """Return the environment in which ``kubectl wattline`` is found as well."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{cluster.environment['PATH']}"
+    return cluster.environment | {"PATH": path}
+
+
+def pool(name: str, model: str = MODEL, **spec: Any) -> dict[str, Any]:
+    """Return a pool."""
+    return {
+        "apiVersion": API,
+        "kind": "InferencePool",
+        "metadata": {"name": name},
+        "spec": {"model": model, **spec},
+    }
+
+
+def domain(name: str, watts: float, **spec: Any) -> dict[str, Any]:
+    """Return an enforced domain; of every opted-in node unless the spec says otherwise."""
+    selector = {"nodeSelector": {"matchLabels": {MANAGED: "true"}}}
+    return {
+        "apiVersion": API,
+        "kind": "PowerDomain",
+        "metadata": {"name": name},
+        "spec": {**selector, "mode": "Enforce", "budget": {"watts": watts}, **spec},
+    }
+
+
+@contextmanager
+def stage(cluster: Cluster, name: str, *values: str) -> Iterator[Stage]:
+    """The chart installed, with values as for --set, and a world beside it; all of it goes at the end."""
+    provider = cluster.provider
+    if not isinstance(provider, Local):
+        pytest.skip("simulated GPUs are on the local provider's node only")
+    node, namespace = provider.settings.node, f"{name}-{secrets.token_hex(3)}"
+    world, release = World(cluster, provider.settings), Release(cluster)
+    made = Stage(cluster, namespace, node, world)
+    with ExitStack() as undo:
+        undo.callback(cluster.kubectl, "delete", "namespace", namespace, "--wait=false", check=False)
+        undo.callback(release.uninstall)
+        release.install("restore.timeoutSeconds=15", *values)
+        cluster.kubectl("create", "namespace", namespace)
+        cluster.kubectl("wait", "--for=create", "serviceaccount/default", "-n", namespace, "--timeout=20s")
+        world.start(namespace)
+        undo.callback(cluster.kubectl, "label", "node", node, f"{MANAGED}-", check=False)
+        cluster.kubectl("label", "node", node, f"{MANAGED}=true", "--overwrite")
+        undo.callback(made.clear, "wpool", "wf")
+        undo.callback(cluster.kubectl, "delete", "pdom", "--all", "--timeout=30s", check=False)
+        yield made
