@@ -314,7 +314,6 @@ class FakeApiServer:
             )
         since = int(query.get("resourceVersion") or objects.version)
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
-        known: set[tuple[str, str]] = set()
         drop = self._drop
         if not initial and since < objects.compacted:
             gone = Refused(410, "Expired", f"too old resource version: {since} ({objects.compacted})")
@@ -322,21 +321,14 @@ class FakeApiServer:
             await response.write(dumps({"type": "ERROR", "object": _status(gone)}) + b"\n")
             return response
         await response.prepare(request)
-        here = [t for t in objects.all(resource, namespace) if _wanted(query, t)]
         if initial:
+            since, here = objects.version, [t for t in objects.all(resource, namespace) if _wanted(query, t)]
             for thing in here:
                 await response.write(dumps({"type": "ADDED", "object": thing}) + b"\n")
-            since = objects.version
             await response.write(self._bookmark(resource, since, {"k8s.io/initial-events-end": "true"}))
-        known |= {_name(thing) for thing in here}
-        for version, of, space, what, thing in reversed(
-            objects.events
-        ):  # back to what there was at that version
-            if version > since and of == resource and namespace in ("", space):
-                if what == "ADDED":
-                    known.discard(_name(thing))
-                elif what == "DELETED" and _wanted(query, thing):
-                    known.add(_name(thing))
+        else:
+            here = [t for t in objects.all_at(since, resource, namespace) if _wanted(query, t)]
+        known = {_name(thing) for thing in here}
         with contextlib.suppress(ConnectionError):
             while not drop.is_set():
                 changed = objects.changed

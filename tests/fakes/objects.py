@@ -28,6 +28,8 @@ class Objects:
     """What each manager applied last, per object and part (the object itself, or its status)."""
     events: list[tuple[int, str, str, str, dict]] = field(default_factory=list)
     """Version, resource, namespace, type and object of every change since the last compaction."""
+    before: dict[int, dict] = field(default_factory=dict)
+    """By version: the object as it was before that change, where there was one."""
     compacted: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -40,6 +42,18 @@ class Objects:
     def all(self, resource: str, namespace: str = "") -> list[dict]:
         keys = sorted(key for key in self.by_key if key[0] == resource and namespace in ("", key[1]))
         return [self.by_key[key] for key in keys]
+
+    def all_at(self, version: int, resource: str, namespace: str = "") -> list[dict]:
+        """Return what there was at a version since the last compaction."""
+        there = {key: self.by_key[key] for key in self.by_key if key[0] == resource}
+        for at, of, space, what, thing in reversed(self.events):
+            if at <= version:
+                break
+            key = (of, space, thing["metadata"]["name"])
+            if of == resource:
+                there.pop(key, None)
+                there |= {key: self.before[at]} if what != "ADDED" else {}
+        return [thing for key, thing in there.items() if namespace in ("", key[1])]
 
     def create(self, resource: str, namespace: str, body: dict) -> dict:
         meta = body.setdefault("metadata", {})
@@ -141,6 +155,7 @@ class Objects:
         del self.by_key[resource, namespace, name]
         self.applied = {k: v for k, v in self.applied.items() if k[0] != (resource, namespace, name)}
         self.version += 1
+        self.before[self.version] = was
         gone["metadata"]["resourceVersion"] = str(self.version)
         self._tell(resource, namespace, "DELETED", gone)
         return gone
@@ -149,10 +164,13 @@ class Objects:
         """Forget the past: watches from any earlier version get 410."""
         self.compacted = self.version
         self.events.clear()
+        self.before.clear()
 
     def _store(self, key: tuple[str, str, str], thing: dict, what: str) -> dict:
         self.version += 1
         thing["metadata"]["resourceVersion"] = str(self.version)
+        if key in self.by_key:
+            self.before[self.version] = self.by_key[key]
         self.by_key[key] = thing
         self._tell(key[0], key[1], what, thing)
         return thing

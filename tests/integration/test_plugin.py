@@ -36,7 +36,9 @@ class Kubectl:
         )
 
     def __call__(self, *args, code=0):
-        done = CliRunner(env={"TZ": "UTC", "COLUMNS": None}).invoke(main, [*args, "--kubeconfig", str(self.config)])
+        done = CliRunner(env={"TZ": "UTC", "COLUMNS": None}).invoke(
+            main, [*args, "--kubeconfig", str(self.config)]
+        )
         assert done.exit_code == code, done.output
         return done.output
 

@@ -131,7 +131,9 @@ def test_the_pinned_packages_cover_what_the_program_asks_for(image: str, package
         re.findall(r"^([a-z0-9-]+)==", (ROOT / f"requirements/{package}.txt").read_text(), re.MULTILINE)
     )
     project = (ROOT / package / "pyproject.toml").read_text()
-    extras = "|".join(["dependencies", *(("gateway", "operator", "cli", "workflow") if package == "operator" else ())])
+    extras = "|".join(
+        ["dependencies", *(("gateway", "operator", "cli", "workflow") if package == "operator" else ())]
+    )
     lines = re.findall(rf"^(?:{extras}) = \[(.+)\]", project, re.MULTILINE)
     wanted = {name.lower() for line in lines for name in re.findall(r'"([A-Za-z0-9-]+)', line)} - {"wattline"}
 

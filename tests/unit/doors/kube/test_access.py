@@ -79,5 +79,5 @@ def test_a_kubeconfig_that_is_none_is_said(tmp_path, text):
     if text is not None:
         path.write_text(text)
 
-    with pytest.raises(ClusterError, match="^no cluster: "):
+    with pytest.raises(ClusterError, match=r"^no cluster: "):
         of_kubeconfig(path, None)

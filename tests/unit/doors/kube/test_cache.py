@@ -150,6 +150,19 @@ async def test_only_what_is_selected_is_kept(server):
         await until(lambda: set(cache.items) == {"n2"})
 
 
+async def test_what_is_selected_no_more_while_nobody_watched_is_left_out(server):
+    server.put(node("n1", role="gpu"))
+    server.put(node("n2", role="gpu"))
+    server.put(node("n3", role="cpu"))
+    async with nodes(server, labels="role=gpu") as cache:
+        await until(lambda: set(cache.items) == {"n1", "n2"})
+        server.drop_watches()
+        server.put(node("n1", role="cpu"))
+        server.remove("Node", "n2")
+        server.put(node("n3", role="gpu"))
+        await until(lambda: set(cache.items) == {"n3"})
+
+
 async def test_a_change_of_what_is_not_kept_is_not_told(server):
     server.put(node("n1", a="1"))
     async with nodes(server) as cache:
