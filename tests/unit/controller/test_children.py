@@ -9,7 +9,8 @@ from wattline.api.inferencepool import PodTemplate, WorkloadRef
 from wattline.controller.children import children, deployment
 from wattline.controller.replicas import resolve
 from wattline.model.actions import Apply, Delete, Scale
-from wattline.model.cluster import Owner, WorkloadSeen
+from wattline.model.cluster import ClusterView, Owner, WorkloadSeen
+from wattline.model.fleet import Fleet
 
 USERS = {
     "metadata": {"labels": {"app": "coder"}, "annotations": {"note": "mine"}},
@@ -29,9 +30,9 @@ def of_template(**spec):
     return pool(template=PodTemplate.model_validate(USERS), **spec)
 
 
-def made(coder=None, image="wattline:1"):
+def made(coder=None, image="wattline:1", **seen):
     coder = coder or of_template()
-    return deployment(coder, coder.spec.template, image)
+    return deployment(coder, coder.spec.template, ClusterView(Fleet(), 1, image=image, **seen))
 
 
 def actions(coder, *workloads):
@@ -76,6 +77,13 @@ def test_pods_carry_our_gate_once_our_label_and_a_first_container_that_waits_for
     again = USERS | {"spec": USERS["spec"] | {"schedulingGates": [{"name": "wattline.dev/placement"}]}}
     gated = made(pool(template=PodTemplate.model_validate(again)))
     assert gated["spec"]["template"]["spec"]["schedulingGates"] == [{"name": "wattline.dev/placement"}]
+
+
+@pytest.mark.parametrize(("policy", "said"), [("Never", {"imagePullPolicy": "Never"}), ("", {})])
+def test_our_image_is_pulled_as_the_operator_was_told_or_as_the_cluster_has_it(policy, said):
+    first = made(image_pull_policy=policy)["spec"]["template"]["spec"]["initContainers"][0]
+
+    assert {name: first[name] for name in first if name.startswith("image")} == {"image": "wattline:1"} | said
 
 
 def test_without_an_image_of_ours_there_is_no_container_of_ours():

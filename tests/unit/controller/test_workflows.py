@@ -105,13 +105,15 @@ def test_a_run_begins_once_or_once_a_generation_and_goes_on_if_its_job_is_gone(s
 
 
 def test_a_run_that_begins_has_its_spec_written_down_and_an_account_and_all_goes_with_the_workflow():
-    manifests = {each.manifest["kind"]: each.manifest for each in workflow_actions(view(workflow()))}
+    seen = view(workflow(), image_pull_policy="Never")
+    manifests = {each.manifest["kind"]: each.manifest for each in workflow_actions(seen)}
 
     assert list(manifests) == ["ServiceAccount", "RoleBinding", "ConfigMap", "Job"]
     assert all(m["metadata"]["ownerReferences"][0]["uid"] == UID for m in manifests.values())
     assert '"prompt":"p"' in manifests["ConfigMap"]["data"][SPEC_KEY]
     pod = manifests["Job"]["spec"]["template"]["spec"]
     assert pod["serviceAccountName"] == manifests["ServiceAccount"]["metadata"]["name"]
+    assert pod["containers"][0]["imagePullPolicy"] == "Never"
     assert pod["containers"][0]["args"] == [
         "run-workflow", "agents/fix", "--run=11111111-1", "--gateway=http://gw",
     ]  # fmt: skip

@@ -33,6 +33,13 @@ from wattline.model.errors import WattlineError
     "--image", envvar="WATTLINE_IMAGE", default="", help="Image of our containers in pods of templates."
 )
 @click.option(
+    "--image-pull-policy",
+    envvar="WATTLINE_IMAGE_PULL_POLICY",
+    type=click.Choice(["Always", "IfNotPresent", "Never"]),
+    default=None,
+    help="When nodes pull that image; as the cluster has it when unset.",
+)
+@click.option(
     "--gateway",
     envvar="WATTLINE_GATEWAY_URL",
     default="",
@@ -45,6 +52,7 @@ def operator(
     namespace: str | None,
     identity: str,
     image: str,
+    image_pull_policy: str | None,
     gateway: str,
     listen: str | None,
 ) -> None:
@@ -61,6 +69,7 @@ def operator(
             identity=f"{identity}_{uuid.uuid4().hex[:8]}",
             listen=None if listen is None else address(listen),
             image=image,
+            image_pull_policy=image_pull_policy or "",
             gateway=gateway,
         )
         asyncio.run(run(reached, wiring))

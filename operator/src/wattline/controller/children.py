@@ -27,7 +27,7 @@ def children(view: ClusterView) -> Iterator[Action]:
         spec, namespace = pool.spec, pool.metadata.namespace or ""
         own = view.workloads.get((sources.DEPLOYMENT, namespace, pool.metadata.name))
         if spec.template is not None:
-            yield Apply(deployment(pool, spec.template, view.image))
+            yield Apply(deployment(pool, spec.template, view))
             continue
         ours = own is not None and own.owner is not None and own.owner.uid == pool.metadata.uid
         if own is not None and ours and own.full_name != sources.key(pool):
@@ -42,7 +42,7 @@ def children(view: ClusterView) -> Iterator[Action]:
             yield Scale(namespace, ref.api_version, ref.kind, ref.name, spec.replicas)
 
 
-def deployment(pool: InferencePool, template: PodTemplate, image: str) -> Json:
+def deployment(pool: InferencePool, template: PodTemplate, view: ClusterView) -> Json:
     """Return the Deployment of a pool's template: the user's pods, with our gate, label and first container.
 
     Nothing of the template is lost. A rollout takes a pod away before it adds one, for it must need neither a
@@ -73,7 +73,7 @@ def deployment(pool: InferencePool, template: PodTemplate, image: str) -> Json:
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
             "template": {
                 "metadata": _meta(template, ours),
-                "spec": _pod(template.spec, image),
+                "spec": _pod(template.spec, view),
             },
         },
     }
@@ -87,24 +87,24 @@ def _meta(template: PodTemplate, ours: Json) -> Json:
     return meta
 
 
-def _pod(spec: Json, image: str) -> Json:
+def _pod(spec: Json, view: ClusterView) -> Json:
     pod = dict(spec)
     gates = pod.get("schedulingGates") or []
     if all(gate.get("name") != PLACEMENT for gate in gates):
         gates = [*gates, {"name": PLACEMENT}]
     pod["schedulingGates"] = gates
-    if image:
-        pod["initContainers"] = [_ready(image), *(pod.get("initContainers") or [])]
+    if view.image:
+        pod["initContainers"] = [_ready(view), *(pod.get("initContainers") or [])]
         run = {"name": READY_VOLUME, "hostPath": {"path": READY_FOLDER, "type": "DirectoryOrCreate"}}
         pod["volumes"] = [*(pod.get("volumes") or []), run]
     return pod
 
 
-def _ready(image: str) -> Json:
+def _ready(view: ClusterView) -> Json:
     """Return the container that ends once the node's GPUs are read back; it needs no rights at all."""
     return {
         "name": READY_CONTAINER,
-        "image": image,
+        **view.our_image(),
         "args": ["wait-ready", READY_SOCKET],
         "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "128Mi"}},
         "securityContext": {

@@ -51,6 +51,8 @@ class Wiring:
     listen: tuple[str, int] | None = None
     image: str = ""
     """Image of our containers in pods of templates, and of the runners of workflows."""
+    image_pull_policy: str = ""
+    """When nodes pull that image; as the cluster has it when empty."""
     gateway: str = ""
     """Where those runners reach the gateway; the Service of the chart when empty."""
 
@@ -172,6 +174,7 @@ class Operator:
             self._clock,
             lease_seconds=LEASE_SECONDS,
             image=wiring.image,
+            image_pull_policy=wiring.image_pull_policy,
             gateway=wiring.gateway or f"http://wattline-gateway.{wiring.namespace}:8080",
         )
         await self._take_over(cluster)

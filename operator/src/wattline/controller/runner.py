@@ -83,7 +83,7 @@ def _pod(workflow: AgentWorkflow, generation: int, view: ClusterView) -> Json:
         "containers": [
             {
                 "name": "runner",
-                "image": view.image,
+                **view.our_image(),
                 "args": [
                     "run-workflow",
                     f"{meta.namespace}/{meta.name}",

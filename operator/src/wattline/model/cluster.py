@@ -235,6 +235,9 @@ class ClusterView:
     image: str = ""
     """Image of our own containers in pods of templates; without it they have none."""
 
+    image_pull_policy: str = ""
+    """When nodes pull that image; as the cluster has it when empty."""
+
     gateway: str = ""
     """Where pods reach the gateway, e.g. http://wattline-gateway.wattline-system:8080."""
 
@@ -251,3 +254,8 @@ class ClusterView:
 
     replicas: Mapping[str, tuple[Replica, ...]] = field(default_factory=dict)
     """Replicas found of each pool, by its full name; filled by resolve."""
+
+    def our_image(self) -> dict[str, str]:
+        """Return what a container of ours says of its image."""
+        policy = {"imagePullPolicy": self.image_pull_policy} if self.image_pull_policy else {}
+        return {"image": self.image, **policy}

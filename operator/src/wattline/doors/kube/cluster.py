@@ -62,6 +62,7 @@ class KubeCluster:
         *,
         lease_seconds: float,
         image: str = "",
+        image_pull_policy: str = "",
         gateway: str = "",
     ) -> None:
         self._kube = kube
@@ -70,6 +71,7 @@ class KubeCluster:
         self._leases = leases
         self._lease_seconds = lease_seconds
         self._image = image
+        self._image_pull_policy = image_pull_policy
         self._gateway = gateway
         self._statuses = Statuses(kube, clock, fence.check)
         self._acts = Acts(kube, clock, events, fence.check, self._regarding, self._there)
@@ -114,6 +116,7 @@ class KubeCluster:
             failed=self._acts.failed,
             clustered=True,
             image=self._image,
+            image_pull_policy=self._image_pull_policy,
             gateway=self._gateway,
         )
         return self._view
