@@ -1,9 +1,11 @@
 """Generated agent runs, replayed through a gateway as their agents would: long contexts, tools, many turns."""
 
 import asyncio
+import threading
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
 from random import Random
 from types import SimpleNamespace
 
@@ -84,6 +86,30 @@ class Traffic:
             params.exception, asyncio.CancelledError
         ):
             self.unreached.append((now(), f"{type(params.exception).__name__}: {params.exception}"))
+
+
+@contextmanager
+def played_beside(traffic: Traffic, arrivals: list[Arrival]) -> Iterator[Traffic]:
+    """Play runs in a thread of its own while something else is done inside."""
+    begun, ended = threading.Event(), threading.Event()
+
+    async def play() -> None:
+        async with traffic.playing(arrivals):
+            begun.set()
+            await asyncio.to_thread(ended.wait)
+
+    def run() -> None:
+        with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+            runner.run(play())
+
+    with ThreadPoolExecutor(1) as pool:
+        playing = pool.submit(run)
+        try:
+            begun.wait(timeout=10)
+            yield traffic
+        finally:
+            ended.set()
+        playing.result()
 
 
 def runs(count: int, seed: int, *, within_seconds: float, longest_tokens: int = 60_000) -> list[Arrival]:

@@ -1,6 +1,7 @@
 """Promise 1 on a real cluster: agents work for minutes while people change everything, and the budget holds all along."""
 
 import asyncio
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from random import Random
@@ -16,8 +17,9 @@ from harness.site import Site, budget, metrics
 from harness.stage import MODEL, OTHER_MODEL, stage
 from harness.watch import Watch, now
 
-SESSIONS = 14
-TRAFFIC_SECONDS = 130.0
+TRAFFIC_SECONDS = float(os.environ.get("WATTLINE_E2E_TRAFFIC_SECONDS", "130"))
+SEED = int(os.environ.get("WATTLINE_E2E_SEED", "4"))
+SESSIONS_PER_SECOND = 0.11
 ROW, HALL = "budget-row", "budget-hall"
 ROW_WATTS = 4400
 CUT_SECONDS = 8.0
@@ -97,9 +99,10 @@ async def _played(site: Site, judge: Judge) -> Day:
     there = site.gpus("coder")
     gateway, devices = _divided(site), site.world.joules()
     day.began_seconds = now()
-    async with day.traffic.playing(runs(SESSIONS, seed=4, within_seconds=30)):
+    sessions = round(TRAFFIC_SECONDS * SESSIONS_PER_SECOND)
+    async with day.traffic.playing(runs(sessions, SEED, within_seconds=TRAFFIC_SECONDS / 4)):
         await _changed(day)
-        await _changed_at_random(day, Random(4), until_seconds=day.began_seconds + TRAFFIC_SECONDS)
+        await _changed_at_random(day, Random(SEED), until_seconds=day.began_seconds + TRAFFIC_SECONDS)
         day.ended_seconds = now()
     left = site.gpus("coder")
     await asyncio.sleep(5)  # counters are read once a second: a moment without work makes that small
