@@ -1,10 +1,12 @@
 """What all tests share."""
 
 import asyncio
+import faulthandler
 import os
 from pathlib import Path
 
 import pytest
+from _pytest.faulthandler import fault_handler_stderr_fd_key as STDERR  # noqa: N812 - where capture does not reach
 from hypothesis import settings
 
 from wattline.fake.nvml import build
@@ -16,6 +18,21 @@ asyncio.set_event_loop(None)
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("local", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+LEAVE_SECONDS = 30
+"""How long a test that has failed may take to clean up, and this process to end: then it ends with all stacks shown."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_exception_interact(node: pytest.Collector | pytest.Item) -> None:
+    """Bound what comes after a failure: both timeouts of pytest end with it."""
+    faulthandler.dump_traceback_later(LEAVE_SECONDS, file=node.config.stash[STDERR], exit=True)
+
+
+def pytest_unconfigure() -> None:
+    """Bound the end: a thread that a test left behind would keep the process from it."""
+    faulthandler.dump_traceback_later(LEAVE_SECONDS, exit=True)
 
 
 @pytest.fixture(scope="session")

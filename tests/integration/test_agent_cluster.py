@@ -92,8 +92,10 @@ async def renewing(node: Node) -> AsyncIterator[None]:
             await asyncio.sleep(0.1)
 
     task = asyncio.create_task(renew())
-    yield
-    task.cancel()
+    try:
+        yield
+    finally:
+        task.cancel()
 
 
 @pytest.fixture

@@ -35,13 +35,15 @@ async def nodes(server, **options):
         )
         made.told = told
         task = asyncio.create_task(made.run())
-        yield made
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        try:
+            yield made
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
 
 
-async def until(holds, seconds=5.0):
+async def until(holds, seconds=20.0):
     async with asyncio.timeout(seconds):
         while not holds():
             await asyncio.sleep(0.005)

@@ -86,18 +86,18 @@ async def door(server, epoch=7, speed=SPEED):
         events = Events(kube, clock, controller="wattline.dev/x", instance="me", stamp=utc_micros)
         made = KubeCluster(kube, watched, fence, leases, events, clock, lease_seconds=60, image="w:1")
         task = asyncio.create_task(watched.run())
-        async with asyncio.timeout(5):
-            while watched.problem():
-                await asyncio.sleep(0.005)
-        nudges.clear()
-        yield SimpleNamespace(cluster=made, fence=fence, watched=watched, nudges=nudges, clock=clock)
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        try:
+            await until(lambda: not watched.problem())
+            nudges.clear()
+            yield SimpleNamespace(cluster=made, fence=fence, watched=watched, nudges=nudges, clock=clock)
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
 
 
 async def until(holds):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not holds():
             await asyncio.sleep(0.005)
 

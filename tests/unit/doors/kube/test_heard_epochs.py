@@ -52,7 +52,7 @@ async def test_a_leader_that_an_agent_does_not_hear_leads_anew_above_what_the_ag
                 asyncio.create_task(lead(election, watched, clock, act)),
             ]
             try:
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(20):
                     while not terms:
                         await asyncio.sleep(0.01)
                     server.patch("PowerNode", "gpu-1", {"status": {"epoch": 11}}, part="status")
