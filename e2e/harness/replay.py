@@ -17,6 +17,7 @@ from wattline.fake.agents import SESSION_HEADER, Replay
 from wattline.model.runs import Arrival
 from wattline.sim.arrivals import schedule
 from wattline.sim.generate import generate
+from wattline.sim.recording import Recording
 
 
 class Traffic:
@@ -118,4 +119,4 @@ def runs(count: int, seed: int, *, within_seconds: float, longest_tokens: int = 
     fitting = [session for session in recording.sessions if session.runs[0].longest_tokens <= longest_tokens]
     rng = Random(seed)
     moments = sorted(rng.uniform(0, within_seconds) for _ in range(count))
-    return schedule(type(recording)(tuple(fitting)), moments, rng)
+    return schedule(Recording(tuple(fitting)), moments, rng)
