@@ -1,7 +1,8 @@
 """Nodes that exist in the API alone, beside the real one: KWOK keeps them ready and says that their pods run."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,29 @@ def node(name: str, gpus: int, labels: Mapping[str, str]) -> dict[str, Any]:
         },
         "status": {"capacity": capacity, "allocatable": capacity},
     }
+
+
+@contextmanager
+def fleet(cluster: Cluster) -> Iterator["Kwok"]:
+    """Nodes for as long as the block runs."""
+    made = Kwok(cluster)
+    try:
+        yield made
+    finally:
+        made.remove()
+
+
+def let_go(cluster: Cluster) -> None:
+    """Take every such node out of Wattline's hands, while their agents answer still; return when it has forgotten them."""
+    cluster.kubectl("delete", "wpool", "--all", "-A", "--timeout=60s", timeout_seconds=70)
+    cluster.kubectl("delete", "pdom", "--all", "--timeout=60s", timeout_seconds=70)
+    cluster.kubectl("label", "nodes", "-l", "type=kwok", "wattline.dev/managed-")
+
+    def forgotten() -> bool:
+        names = {each["metadata"]["name"] for each in cluster.get("nodes", "-l", "type=kwok")["items"]}
+        return not names & {each["metadata"]["name"] for each in cluster.get("pnode")["items"]}
+
+    wait_until(forgotten, "the KWOK nodes are let go", timeout_seconds=60, every_seconds=0.5)
 
 
 class Kwok:

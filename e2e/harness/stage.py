@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from harness.cluster import Cluster
-from harness.command import run, wait_until
+from harness.command import HarnessError, run, wait_until
 from harness.images import WATTLINE
 from harness.local import Local
 from harness.release import NAMESPACE, Release
@@ -58,13 +58,16 @@ class Stage:
         return next((str(each["reason"]) for each in conditions if each["type"] == condition), "")
 
     def until(self, kind: str, name: str, condition: str, *reasons: str, seconds: float = 60) -> None:
-        """Wait until a condition has one of some reasons."""
-        wait_until(
-            lambda: self.reason(kind, name, condition) in reasons,
-            f"{kind}/{name}: {condition} is {' or '.join(reasons)}",
-            timeout_seconds=seconds,
-            every_seconds=0.3,
-        )
+        """Wait until a condition has one of some reasons; say what it has where that lasts too long."""
+        try:
+            wait_until(
+                lambda: self.reason(kind, name, condition) in reasons,
+                f"{kind}/{name}: {condition} is {' or '.join(reasons)}",
+                timeout_seconds=seconds,
+                every_seconds=0.3,
+            )
+        except HarnessError as error:
+            raise HarnessError(f"{error}: {self.status(kind, name).get('conditions')}") from error
 
     def endpoints(self, pool: str) -> list[dict[str, Any]]:
         """Return a pool's replicas as its status has them."""
