@@ -1,7 +1,7 @@
 """Workflows that run when they are applied: a Job for each run, through the gateway, to its end whatever is killed."""
 
 import json
-import secrets
+import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,33 +10,12 @@ import yaml
 
 from harness.cluster import Cluster
 from harness.command import wait_until
-from harness.images import PLAIN, WATTLINE
-from harness.local import Local
-from harness.release import Release
+from harness.images import PLAIN
 from harness.settings import REPOSITORY
-from harness.world import World
+from harness.stage import MODEL, Stage, pool, stage
+from harness.traffic import Agents
 
-MODEL = "Qwen/Qwen3-Coder-30B-A3B-Instruct"
 EXAMPLE = REPOSITORY / "examples/cluster/workflow-on-apply.yaml"
-
-
-def pool(world: str) -> dict[str, Any]:
-    """Return a pool of one engine on a simulated GPU."""
-    engine = {
-        "name": "engine",
-        "image": WATTLINE.name,
-        "args": ["fake-engine", f"--world={world}", f"--model={MODEL}", "--loading=1"],
-        "ports": [{"name": "http", "containerPort": 8000}],
-        "readinessProbe": {"httpGet": {"path": "/health", "port": "http"}, "periodSeconds": 1},
-        "resources": {"limits": {"nvidia.com/gpu": 1}},
-    }
-    template = {"spec": {"terminationGracePeriodSeconds": 1, "containers": [engine]}}
-    return {
-        "apiVersion": "wattline.dev/v1alpha1",
-        "kind": "InferencePool",
-        "metadata": {"name": "coder"},
-        "spec": {"model": MODEL, "replicas": 1, "template": template},
-    }
 
 
 def example(name: str, **changes: Any) -> dict[str, Any]:
@@ -56,17 +35,16 @@ def example(name: str, **changes: Any) -> dict[str, Any]:
 class Workflows:
     """Workflows of one namespace."""
 
-    def __init__(self, cluster: Cluster, namespace: str) -> None:
-        self._cluster, self.namespace = cluster, namespace
+    def __init__(self, staged: Stage) -> None:
+        self._staged, self.namespace = staged, staged.namespace
 
     def apply(self, workflow: dict[str, Any]) -> None:
         """Apply a workflow as a user does."""
-        self._cluster.apply(workflow, namespace=self.namespace)
+        self._staged.apply(workflow)
 
     def status(self, name: str) -> dict[str, Any]:
         """Return a workflow's status as it is now."""
-        found: dict[str, Any] = self._cluster.get("wf", name, "-n", self.namespace).get("status", {})
-        return found
+        return self._staged.status("wf", name)
 
     def until(self, name: str, *phases: str) -> dict[str, Any]:
         """Return the status once the workflow is in one of some phases."""
@@ -80,35 +58,28 @@ class Workflows:
 
     def there(self, kind: str) -> list[dict[str, Any]]:
         """Return what runs made."""
-        listed = self._cluster.kubectl(
-            "get", kind, "-n", self.namespace, "-l", "wattline.dev/run", "-o", "json"
-        )
-        items: list[dict[str, Any]] = json.loads(listed)["items"]
+        items: list[dict[str, Any]] = self._staged.get(kind, "-l", "wattline.dev/run")["items"]
         return items
+
+    def agents(self, workflow: str) -> Agents:
+        """Return agents elsewhere that name a workflow."""
+        return Agents(self._staged.gateway, MODEL, f"{self.namespace}/{workflow}")
+
+    def counted(self, series: str, workflow: str) -> list[tuple[str, float]]:
+        """Return what the gateway counts of a workflow: the labels and the value of each line of a series."""
+        with urllib.request.urlopen(f"{self._staged.gateway}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        mine = f'workflow="{self.namespace}/{workflow}"'
+        found = [line.rpartition(" ") for line in lines if line.startswith(f"{series}{{") and mine in line]
+        return [(labels, float(value)) for labels, _, value in found]
 
 
 @pytest.fixture(scope="module")
 def workflows(cluster: Cluster, images: tuple[str, ...], plain: str) -> Iterator[Workflows]:
     """The chart, a pool of one simulated engine, and a namespace for workflows."""
-    provider = cluster.provider
-    if not isinstance(provider, Local):
-        pytest.skip("simulated GPUs are on the local provider's node only")
-    node, namespace = provider.settings.node, f"workflows-{secrets.token_hex(3)}"
-    world, release = World(cluster, provider.settings), Release(cluster)
-    try:
-        release.install("restore.timeoutSeconds=15")
-        cluster.kubectl("create", "namespace", namespace)
-        cluster.kubectl("wait", "--for=create", "serviceaccount/default", "-n", namespace, "--timeout=20s")
-        world.start(namespace)
-        cluster.kubectl("label", "node", node, "wattline.dev/managed=true", "--overwrite")
-        address = cluster.get("pod", "world", "-n", namespace)["status"]["podIP"]
-        cluster.apply(pool(f"http://{address}:9900"), namespace=namespace)
-        yield Workflows(cluster, namespace)
-    finally:
-        cluster.kubectl("delete", "wpool,wf", "--all", "-n", namespace, "--ignore-not-found", check=False)
-        cluster.kubectl("label", "node", node, "wattline.dev/managed-", check=False)
-        release.uninstall()
-        cluster.kubectl("delete", "namespace", namespace, "--wait=false", check=False)
+    with stage(cluster, "workflows") as staged:
+        staged.apply(pool("coder", replicas=1, template={"spec": staged.engine()}))
+        yield Workflows(staged)
 
 
 def test_the_example_runs_to_its_end_and_says_what_it_cost(workflows: Workflows, kubectl: Any) -> None:
@@ -188,3 +159,91 @@ def test_a_template_that_names_nothing_is_said_before_anything_runs(workflows: W
     accepted = workflows.status("wrong")["conditions"][0]
     assert (accepted["type"], accepted["status"]) == ("Accepted", "False")
     assert "there is no parameter isue; parameters here: issue" in accepted["message"]
+
+
+def test_a_run_that_used_up_its_joules_is_stopped_before_its_next_step(workflows: Workflows) -> None:
+    ask = {"model": MODEL, "prompt": "say something"}
+    rest = {
+        "job": {"image": PLAIN.name, "command": ["sleep", "4"]}
+    }  # until the joules of the first are settled
+    steps = [{"name": "first", "llm": ask}, {"name": "rest", "tool": rest}, {"name": "second", "llm": ask}]
+    workflows.apply(example("dear", steps=steps, budget={"maxJoules": 1, "onExceeded": "Stop"}))
+
+    status = workflows.until("dear", "Succeeded", "Failed")
+
+    run = status["run"]
+    assert (status["phase"], status["reason"]) == ("Failed", "BudgetExhausted"), run
+    assert run["steps"][0]["phase"] == "Succeeded"
+    assert run["steps"][2].get("phase", "Pending") == "Pending"
+    assert run["joules"] > 1
+    assert "of 1 J" in run["message"]
+
+
+def external(name: str, **spec: Any) -> dict[str, Any]:
+    """Return a workflow of agents that run elsewhere."""
+    return {
+        "apiVersion": "wattline.dev/v1alpha1",
+        "kind": "AgentWorkflow",
+        "metadata": {"name": name},
+        "spec": {"trigger": "External", "tenant": "platform", **spec},
+    }
+
+
+def test_agents_elsewhere_are_counted_for_the_tenant_of_the_workflow_that_they_name(
+    workflows: Workflows,
+) -> None:
+    workflows.apply(external("review"))
+    agents = workflows.agents("review")
+    wait_until(
+        lambda: agents.run("review-0", 1) == 1, "an agent is answered", timeout_seconds=60, every_seconds=1
+    )
+
+    assert agents.run("review-1", 3) == 3
+
+    wait_until(
+        lambda: (
+            sum(value for _, value in workflows.counted("wattline_workflow_energy_joules_total", "review"))
+            > 0
+        ),
+        "its joules are counted",
+        timeout_seconds=20,
+        every_seconds=0.5,
+    )
+    for series in ("wattline_workflow_energy_joules_total", "wattline_workflow_tokens_total"):
+        counted = workflows.counted(series, "review")
+        assert counted
+        assert all('tenant="platform"' in labels for labels, _ in counted)
+    status = workflows.status("review")
+    assert status["reason"] == "AgentsElsewhere"
+
+
+def test_agents_elsewhere_are_stopped_where_their_budget_ends(workflows: Workflows) -> None:
+    workflows.apply(external("small", budget={"maxJoules": 1, "onExceeded": "Stop"}))
+    agents = workflows.agents("small")
+    hello = [{"role": "user", "content": "say something " * 40}]
+    wait_until(
+        lambda: agents.ask("small-1", hello)[0] == 200,
+        "an agent is answered",
+        timeout_seconds=60,
+        every_seconds=1,
+    )
+    said: list[Any] = []
+
+    def stopped() -> bool:
+        said[:] = agents.ask("small-1", hello)
+        return said[0] == 429
+
+    wait_until(stopped, "its next turn is refused", timeout_seconds=30, every_seconds=0.5)
+
+    assert said[1]["error"]["type"] == "energy_budget"
+    assert f"workflow {workflows.namespace}/small stops its runs there" in said[1]["error"]["message"]
+    assert agents.ask("small-2", hello)[0] == 200, "another run has a budget of its own"
+    assert agents.ask("small-1", hello)[0] == 429
+
+
+def test_a_workflow_that_is_not_there_is_named_to_who_names_it(workflows: Workflows) -> None:
+    status, body = workflows.agents("mistyped").ask("mistyped", [{"role": "user", "content": "hello"}])
+
+    assert status == 404
+    assert body["error"]["code"] == "workflow_not_found"
+    assert f"{workflows.namespace}/mistyped does not exist" in body["error"]["message"]
