@@ -24,6 +24,8 @@ class Release:
 
     def install(self, *values: str) -> str:
         """Install, or go on with what an interrupted test left; ``values`` as for --set."""
+        if any(each["status"] == "uninstalling" for each in self._releases()):
+            self.uninstall("--no-hooks")  # a node had kept silent, and nobody is left to mend it
         return self._run(
             "upgrade", "--install", *self._chart(values), "--create-namespace", "--take-ownership", *_WAIT
         )
@@ -46,11 +48,14 @@ class Release:
 
     def history(self) -> list[dict[str, Any]]:
         """Return the revisions there were; none where it is not installed."""
-        there = json.loads(self._run("list", "--output=json", f"--filter=^{NAME}$"))
         revisions: list[dict[str, Any]] = (
-            json.loads(self._run("history", NAME, "--output=json")) if there else []
+            json.loads(self._run("history", NAME, "--output=json")) if self._releases() else []
         )
         return revisions
+
+    def _releases(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(self._run("list", "--output=json", f"--filter=^{NAME}$"))
+        return found
 
     def _chart(self, values: tuple[str, ...]) -> list[str | Path]:
         return [NAME, CHART, *self.settings, *(flag for value in values for flag in ("--set", value))]
