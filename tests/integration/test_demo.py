@@ -8,8 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 DEMO = [str(Path(sys.executable).with_name("wattline")), "demo"]
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def processes(marker):
@@ -33,6 +35,19 @@ def work(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def one_node(tmp_path_factory):
+    """The first node of the demo's two: the same parts, half as many processes."""
+    folder = tmp_path_factory.mktemp("one-node")
+    domain = yaml.safe_load((EXAMPLES / "two-nodes" / "domain.yaml").read_text())
+    domain["spec"]["nodes"] = ["n1"]
+    pool = yaml.safe_load((EXAMPLES / "two-nodes" / "pool.yaml").read_text())
+    pool["spec"]["endpoints"] = [each for each in pool["spec"]["endpoints"] if each["node"] == "n1"]
+    for thing in (domain, pool):
+        (folder / f"{thing['kind']}.yaml").write_text(yaml.safe_dump(thing))
+    return folder
+
+
 def wait_for(condition, seconds, what):
     deadline = time.monotonic() + seconds
     while not condition():
@@ -47,9 +62,9 @@ def wait_for(condition, seconds, what):
         pytest.param(signal.SIGTERM, "full clocks", id="terminated while parts start"),
     ],
 )
-def test_interrupted_it_leaves_no_process_and_no_file(work, number, moment):
+def test_interrupted_it_leaves_no_process_and_no_file(work, one_node, number, moment):
     demo = subprocess.Popen(
-        [*DEMO, "--report", str(work / "report.html")],
+        [*DEMO, "-f", str(one_node), "--speed", "5", "--report", str(work / "report.html")],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -87,8 +102,7 @@ def test_without_recorded_runs_it_says_that_they_are_generated_and_simulates_in_
 def test_a_part_that_fails_is_named_with_the_end_of_its_log(work, tmp_path):
     fleet = tmp_path / "fleet"
     fleet.mkdir()
-    example = Path(__file__).parents[2] / "examples" / "one-box"
-    for file in example.glob("*.yaml"):
+    for file in (EXAMPLES / "one-box").glob("*.yaml"):
         text = file.read_text().replace("node: n2", "node: n3")
         (fleet / file.name).write_text(text)
     done = subprocess.run([*DEMO, "-f", str(fleet)], capture_output=True, text=True, timeout=60, check=False)
@@ -100,10 +114,10 @@ def test_a_part_that_fails_is_named_with_the_end_of_its_log(work, tmp_path):
 
 
 @pytest.mark.timeout(150)
-def test_three_short_passes_end_with_a_table_and_a_report(work):
+def test_three_short_passes_end_with_a_table_and_a_report(work, one_node):
     report = work / "report.html"
     done = subprocess.run(
-        [*DEMO, "--pass-seconds", "2", "--report", str(report)],
+        [*DEMO, "-f", str(one_node), "--speed", "5", "--pass-seconds", "1", "--report", str(report)],
         capture_output=True,
         text=True,
         timeout=140,
