@@ -31,8 +31,11 @@ def pytest_exception_interact(node: pytest.Collector | pytest.Item) -> None:
 
 
 def pytest_unconfigure() -> None:
-    """Bound the end: a thread that a test left behind would keep the process from it."""
-    faulthandler.dump_traceback_later(LEAVE_SECONDS, exit=True)
+    """Bound the end: a thread that a test left behind would keep the process from it. A worker of xdist waits for
+    the others, and is ended by who began it.
+    """
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        faulthandler.dump_traceback_later(LEAVE_SECONDS, exit=True)
 
 
 @pytest.fixture(scope="session")
