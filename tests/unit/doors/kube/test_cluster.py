@@ -435,6 +435,9 @@ async def test_changes_that_matter_wake_the_loop_and_others_do_not(server):
         assert not await woken(lambda: server.patch("PowerNode", "n1", {"spec": {"budgetWatts": 1}})), (
             "our own"
         )
+        assert not await woken(
+            lambda: server.patch("PowerNode", "n1", {"status": {"demandWatts": 400}}, part="status")
+        ), "a heartbeat"
         assert await woken(lambda: server.patch("Pod", "p", {"spec": {"nodeName": "n1"}}, "agents"))
         assert not await woken(
             lambda: server.patch("Pod", "p", {"metadata": {"annotations": {"a": "b"}}}, "agents")

@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from wattline.api.powernode import PowerNode
+from wattline.api.powernode import PowerNode, PowerNodeStatus
 from wattline.doors.clock import Clock
 from wattline.doors.kube.cache import Cache
 from wattline.doors.kube.client import Kube
@@ -140,12 +140,21 @@ class Watched:
     def _order_changed(self, name: str, was: OrderStored | None, now: OrderStored | None) -> None:
         if now is None:
             self._written.pop(name, None)
-        if not (isinstance(was, Stored) and isinstance(now, Stored) and was.thing.status == now.thing.status):
+        if not (isinstance(was, Stored) and isinstance(now, Stored) and _answer(was) == _answer(now)):
             self._nudge()
 
 
 def _order(raw: Json) -> OrderStored:
     return stored(PowerNode, raw)
+
+
+def _answer(order: Stored[PowerNode]) -> PowerNodeStatus | None:
+    """Return an agent's answer without what every one of its heartbeats changes; a pass in its time sees that too."""
+    status = order.thing.status
+    if status is None:
+        return None
+    gpus = tuple(gpu.model_copy(update={"read_at_seconds": None}) for gpu in status.gpus)
+    return status.model_copy(update={"demand_watts": 0.0, "gpus": gpus})
 
 
 def _of_interest(pod: PodSeen | None) -> bool:
