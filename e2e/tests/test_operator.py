@@ -138,7 +138,7 @@ def test_two_hundred_objects_are_there(operators: Operators, cluster: Cluster) -
 
 def test_idle_it_costs_next_to_nothing(operators: Operators) -> None:
     leader = operators.leader()
-    time.sleep(20)  # the last of what changed is written
+    time.sleep(10)  # the last of what changed is written
 
     shares = operators.cpu_share(IDLE_SECONDS)
 
