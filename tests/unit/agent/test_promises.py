@@ -181,4 +181,4 @@ class Story(RuleBasedStateMachine):
 
 
 TestStory = Story.TestCase
-TestStory.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)
+TestStory.settings = settings(max_examples=15, stateful_step_count=25, deadline=None)
