@@ -38,7 +38,7 @@ class Gpu:
     """Why it does not answer; empty while it does."""
     requested_watts: float | None = None
     confirmed_watts: float | None = None
-    """Limit as it was read back after our last write; another one now was set by somebody else."""
+    """Limit as it was first read back after our last write; another one now was set by somebody else. None until then."""
     clock_known: bool = True
     """Whether the lock is what ``clock_mhz`` says; NVML cannot be asked."""
     clock_mhz: int | None = None
@@ -71,7 +71,8 @@ class Gpu:
         """Return the limit that bounds the draw; none while it is not known or may change under us."""
         if self.reading is None or self.foreign:
             return None
-        return max(self.reading.limit_watts, self.asked_watts)
+        unconfirmed = 0.0 if self.confirmed_watts is not None else self.requested_watts or 0.0
+        return max(self.reading.limit_watts, self.asked_watts, unconfirmed)
 
     @property
     def bound_watts(self) -> float:
@@ -129,6 +130,8 @@ class Gpu:
             self.reason = f"Contested: another writer set {self.asked_watts:.0f} W"
         elif self._unlocked(reading, now):
             drift, self.clock_known = "clock", False
+        if not drift and self.confirmed_watts is None and self.requested_watts is not None:
+            self.confirmed_watts = self.asked_watts
         if self.foreign and not self.contested(now):
             self.foreign = False
             self.outcome, self.reason = Outcome.NONE, "NotAsked"

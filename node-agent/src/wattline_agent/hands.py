@@ -164,15 +164,18 @@ class Hands:
         return False
 
     def missing_watts(self, uuids: Iterable[str]) -> float:
-        """Return what GPUs may draw that we changed in this boot and that the driver has not shown since our start.
+        """Return what ordered GPUs may draw that the driver has not shown since our start.
 
-        Nothing is known of them but what was there before us; their neighbours' maximum is the better guess.
+        Nothing is known of them but, where we changed them in this boot, what was there before us; the maximum of
+        their neighbours is the better guess. One that no longer draws costs its neighbours watts until the order
+        leaves it out: nothing here can tell it from one that draws and does not answer.
         """
         most = max((gpu.identity.max_watts for gpu in self.gpus.values()), default=0.0)
+        before = {uuid: was.limit_watts for uuid, was in self.record.record.gpus.items()}
         return fsum(
-            bound_watts("", None, max(most, self.record.record.gpus[uuid].limit_watts))
+            bound_watts("", None, max(most, before.get(uuid, 0.0)))
             for uuid in uuids
-            if uuid in self.record.record.gpus and uuid not in self.gpus
+            if uuid not in self.gpus
         )
 
     def movable(self, now: float) -> tuple[str, ...]:

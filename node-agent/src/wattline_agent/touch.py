@@ -77,10 +77,10 @@ class Touch:
         except GpuError as error:
             self._failed(gpu, error, now, "limit", direction)
             return
+        stale = gpu.reading
         self.read(gpu, now)
-        if gpu.reading is None:
+        if gpu.reading is None or gpu.reading is stale:  # the next reading confirms it, whatever it says
             return
-        gpu.confirmed_watts = gpu.asked_watts
         if abs(gpu.asked_watts - watts) > LIMIT_TOLERANCE_WATTS:
             self.tally.actuations["limit", direction, Outcome.ERROR] += 1
             self.tally.mismatches += 1

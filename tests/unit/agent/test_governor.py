@@ -334,6 +334,38 @@ def test_a_reading_that_fails_is_held_for_a_while_and_then_counts_as_lost(tmp_pa
     assert here.statuses()["G0"].bound_watts == pytest.approx(714.0)
 
 
+def test_a_limit_whose_read_back_fails_once_is_ours_and_counts_as_asked_for(tmp_path):
+    here = rig(tmp_path).enforced(spec(800.0))
+    here.order(spec(1200.0), generation=2)
+    raising = here.device.set_limit
+
+    def unread(uuid, watts):
+        raising(uuid, watts)
+        here.device.gpus[uuid].errors["read"] = GpuError("Nvml10: timeout")
+
+    here.device.set_limit = unread
+    here.run(0.6)
+    assert {gpu.limit_watts for gpu in here.device.gpus.values()} != {392.0}
+    for uuid, status in here.statuses().items():
+        assert status.bound_watts >= here.device.gpus[uuid].limit_watts
+
+    here.device.set_limit = raising
+    for gpu in here.device.gpus.values():
+        gpu.errors.clear()
+    here.run(8.0)
+    assert {status.outcome for status in here.statuses().values()} == {Outcome.APPLIED}
+    assert here.governor.hands.tally.drifts["external"] == 0
+
+
+def test_an_ordered_gpu_that_was_not_there_at_the_start_is_counted_as_if_it_drew_all_it_can(tmp_path):
+    here = rig(tmp_path, 3)
+    here.device.gpus["G0"].lost = True
+    here.enforced(spec(1500.0, gpus=3))
+
+    assert here.device.bound_watts() <= 1500.0
+    assert sum(here.device.gpus[uuid].limit_watts for uuid in ("G1", "G2")) * 1.02 + 714 <= 1500
+
+
 # -- bad input -----------------------------------------------------------------------------------------------------
 
 
