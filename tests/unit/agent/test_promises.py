@@ -54,7 +54,8 @@ class Story(RuleBasedStateMachine):
 
         def noted(uuid, call, old, new):
             governor = self.here.governor
-            self.budget_at_write.append((governor.budget_watts(governor.mode), governor.mode))
+            budget_watts = 0.0 if governor.spec is None else governor.spec.budget_watts
+            self.budget_at_write.append((budget_watts, governor.mode))
             note(device, uuid, call, old, new)
 
         device._note = noted
