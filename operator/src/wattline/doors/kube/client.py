@@ -104,14 +104,7 @@ class Kube:
         part: str | None = None,
     ) -> Json:
         """Do a JSON merge patch."""
-        return await self._send(
-            "patch",
-            "PATCH",
-            resource.path(namespace, name, part),
-            query=_query(fieldManager=self._manager),
-            body=patch,
-            kind="application/merge-patch+json",
-        )
+        return await self._patch(resource.path(namespace, name, part), patch, "application/merge-patch+json")
 
     async def edit(
         self,
@@ -122,14 +115,7 @@ class Kube:
         part: str | None = None,
     ) -> Json:
         """Do a JSON patch."""
-        return await self._send(
-            "patch",
-            "PATCH",
-            resource.path(namespace, name, part),
-            query=_query(fieldManager=self._manager),
-            body=steps,
-            kind="application/json-patch+json",
-        )
+        return await self._patch(resource.path(namespace, name, part), steps, "application/json-patch+json")
 
     async def delete(
         self, resource: Resource, name: str, namespace: str | None = None, **preconditions: str
@@ -185,6 +171,10 @@ class Kube:
         if (api_version, kind) not in self._found:
             raise NotFound(f"{api_version} has no kind {kind}")
         return self._found[api_version, kind]
+
+    async def _patch(self, path: str, patch: Json | list[Json], kind: str) -> Json:
+        query = _query(fieldManager=self._manager)
+        return await self._send("patch", "PATCH", path, query=query, body=patch, kind=kind)
 
     async def _send(
         self,
