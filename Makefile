@@ -18,7 +18,7 @@ demo: .venv/ready $(SHIM) ## agents, gateway, node agents and simulated GPUs on 
 	@$(BIN)/wattline demo $(DEMO)
 
 test: .venv/ready $(SHIM) ## unit, integration and golden tests
-	@$(BIN)/pytest -n 2 $(TEST)
+	@$(BIN)/pytest -n 4 --dist worksteal $(TEST)
 
 check: .venv/ready $(SHIM) ## format, lint, types, import contracts, generated files, tests
 	$(BIN)/ruff format --check .
