@@ -1,5 +1,7 @@
 """What all dashboards share: the data source, the variables, the links between them, and alerts as marks."""
 
+from collections.abc import Mapping
+
 from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.models.dashboard import (
     DashboardCursorSync,
@@ -8,7 +10,7 @@ from grafana_foundation_sdk.models.dashboard import (
     VariableSort,
 )
 
-from dashboards.panels import RED, SOURCE
+from dashboards.panels import RED, SOURCE, Panels
 
 TAG = "wattline"
 PAGES = {
@@ -43,6 +45,17 @@ def page(uid: str, says: str, *variables: dashboard.QueryVariable) -> dashboard.
     for other, title in PAGES.items():
         if other != uid:
             made = made.link(_link(other, title.removeprefix("Wattline / ")))
+    return made
+
+
+def filled(made: dashboard.Dashboard, numbers: Panels, sections: Mapping[str, Panels]) -> dashboard.Dashboard:
+    """Put numbers at the top of a dashboard and under them rows of panels, each with its title."""
+    for panel in numbers:
+        made = made.with_panel(panel)
+    for title, panels in sections.items():
+        made = made.with_row(dashboard.Row(title))
+        for panel in panels:
+            made = made.with_panel(panel)
     return made
 
 

@@ -35,6 +35,8 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
+from dashboards.queries import greatest
+
 SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 """The Prometheus a user chose at the top of the dashboard."""
 
@@ -44,7 +46,13 @@ HEIGHT = 8
 Steps = tuple[tuple[float | None, str], ...]
 """From which value on a colour holds; the first from None."""
 
+PLAIN: Steps = ((None, BLUE),)
+"""Of a number that is neither good nor bad."""
+PRESENT: Steps = ((None, RED), (1, GREEN))
+"""Of what is to be there: none is bad, one is enough."""
+
 Panel = timeseries.Panel | stat.Panel | table.Panel | statetimeline.Panel
+Panels = tuple[Panel, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +115,7 @@ def graph(
 
 
 def number(
-    title: str, says: str, unit: str, query: Query, *, width: int = 4, steps: Steps = ((None, GREEN),)
+    title: str, says: str, unit: str, query: Query, *, width: int = 4, steps: Steps = PLAIN
 ) -> stat.Panel:
     """Return one number, with its course behind it, coloured by ``steps``."""
     return (
@@ -183,12 +191,9 @@ def rows(
     )
 
 
-def clocks(kind: str, *matchers: str) -> str:
-    """Return the SM clock of GPUs; ``allowed`` is the fastest that was asked for, the device's own where nothing was."""
-    if kind == "allowed":
-        return f"{clocks('requested_max', *matchers)} or {clocks('max', *matchers)}"
-    chosen = ",".join((*matchers, f'kind="{kind}"'))
-    return f"max by (node, gpu_uuid) (wattline_agent_gpu_clock_hertz{{{chosen}}})"
+def members(title: str, says: str, series: str, *, by: tuple[str, ...]) -> table.Panel:
+    """Return a table of the values that the labels ``by`` have together, where the labels are what is to be read."""
+    return rows(title, says, ("", "short", greatest(", ".join(by), series)), by=by, width=12)
 
 
 def _target(query: Query, letter: str) -> prometheus.Dataquery:
