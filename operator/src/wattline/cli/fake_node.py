@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 from aiohttp import web
 
-from wattline.cli.options import address, speed_option, state_option
+from wattline.cli.options import address, files_option, speed_option, state_option
 from wattline.doors import manifests
 from wattline.doors.clock import BootClock
 from wattline.doors.listen import listener
@@ -41,14 +41,7 @@ class Machine:
 
 @click.command()
 @click.argument("node")
-@click.option(
-    "-f",
-    "--file",
-    "files",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="Manifest or folder of manifests whose endpoints on NODE are run; may be given more than once.",
-)
+@files_option(of=" whose endpoints on NODE are run")
 @click.option(
     "--gpus",
     "count",

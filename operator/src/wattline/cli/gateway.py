@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from wattline.cli.options import address, speed_option, state_option
+from wattline.cli.options import address, files_option, speed_option, state_option
 from wattline.doors.clock import BootClock
 from wattline.doors.kube.access import in_cluster
 from wattline.doors.listen import listener
@@ -28,14 +28,7 @@ LEAST_POLL_WALL_SECONDS = 0.2
 
 
 @click.command()
-@click.option(
-    "-f",
-    "--file",
-    "files",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="Manifest or folder of manifests; may be given more than once.",
-)
+@files_option()
 @click.option(
     "--cluster",
     is_flag=True,

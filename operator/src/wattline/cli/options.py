@@ -1,18 +1,26 @@
 """Options that several commands share."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
-files_option = click.option(
-    "-f",
-    "--file",
-    "files",
-    multiple=True,
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Manifest or folder of manifests; may be given more than once.",
-)
+Command = TypeVar("Command", bound=Callable[..., object] | click.Command)
+
+
+def files_option(*, of: str = "", required: bool = False) -> Callable[[Command], Command]:
+    """Return ``-f``, which names the manifests; ``of`` says which of them count."""
+    return click.option(
+        "-f",
+        "--file",
+        "files",
+        multiple=True,
+        required=required,
+        type=click.Path(path_type=Path),
+        help=f"Manifest or folder of manifests{of}; may be given more than once.",
+    )
+
 
 state_option = click.option(
     "--state",

@@ -27,7 +27,7 @@ GENERATED_RUNS = 68
 
 
 @click.command()
-@files_option
+@files_option(required=True)
 @click.option("--trace", type=click.Path(path_type=Path),
               help="Recorded agents: agentcgroup llm_calls or Claude Code requests, CSV or CSV.gz, or their folder. "
                    "Runs are generated when unset.")  # fmt: skip
