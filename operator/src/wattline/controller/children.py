@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
-from wattline.api.base import GROUP, VERSION
 from wattline.api.inferencepool import InferencePool, PodTemplate
 from wattline.controller import sources
 from wattline.model.actions import Action, Apply, Delete, Scale
 from wattline.model.cluster import ClusterView
 from wattline.model.names import PLACEMENT, POOL
+from wattline.model.owned import owner_reference
 
 READY_FOLDER = "/run/wattline"
 """Folder of the node where its agent says whether its GPUs are read back."""
@@ -56,16 +56,7 @@ def deployment(pool: InferencePool, template: PodTemplate, view: ClusterView) ->
             "name": meta.name,
             "namespace": meta.namespace,
             "labels": ours,
-            "ownerReferences": [
-                {
-                    "apiVersion": f"{GROUP}/{VERSION}",
-                    "kind": pool.kind,
-                    "name": meta.name,
-                    "uid": meta.uid,
-                    "controller": True,
-                    "blockOwnerDeletion": False,
-                }
-            ],
+            "ownerReferences": [owner_reference(pool.kind, meta.name, meta.uid)],
         },
         "spec": {
             "replicas": 1 if pool.spec.replicas is None else pool.spec.replicas,

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from wattline.api.agentworkflow import AgentWorkflow
-from wattline.api.base import GROUP, VERSION
 from wattline.model.actions import Apply
 from wattline.model.cluster import ClusterView
+from wattline.model.owned import owner_reference
 from wattline.model.runnames import RUN, RUN_FAILED_CODE, SPEC_KEY, account, run_id, runner
 
 ROLE = "wattline-runner"
@@ -129,12 +129,5 @@ def _binding(workflow: AgentWorkflow) -> Json:
 def _meta(workflow: AgentWorkflow, name: str, labels: Json) -> Json:
     """Return metadata of something that goes when its workflow goes."""
     meta = workflow.metadata
-    owner = {
-        "apiVersion": f"{GROUP}/{VERSION}",
-        "kind": workflow.kind,
-        "name": meta.name,
-        "uid": meta.uid,
-        "controller": True,
-        "blockOwnerDeletion": False,
-    }
+    owner = owner_reference(workflow.kind, meta.name, meta.uid)
     return {"name": name, "namespace": meta.namespace, "labels": labels, "ownerReferences": [owner]}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wattline.api.agentworkflow import ToolJob
-from wattline.api.base import GROUP, VERSION
+from wattline.model import owned
 from wattline.model.runnames import RUN, STEP, tool
 
 CONTAINER = "tool"
@@ -75,14 +75,7 @@ def manifest(owner: Owner, step: str, job: ToolJob, env: Mapping[str, str]) -> J
 
 def owner_reference(owner: Owner) -> Json:
     """Return what makes a thing go when its workflow goes."""
-    return {
-        "apiVersion": f"{GROUP}/{VERSION}",
-        "kind": "AgentWorkflow",
-        "name": owner.name,
-        "uid": owner.uid,
-        "controller": True,
-        "blockOwnerDeletion": False,
-    }
+    return owned.owner_reference("AgentWorkflow", owner.name, owner.uid)
 
 
 def over(job: Json) -> bool | None:
