@@ -86,30 +86,30 @@ nvmlReturn_t session_close(void) {
     return code;
 }
 
-nvmlReturn_t enter(struct call *call, uint32_t id) {
+static nvmlReturn_t begin(struct call *call, uint32_t id) {
     *call = (struct call){.id = id, .index = NO_GPU};
     if (LOAD(session.users) == 0)
         return NVML_ERROR_UNINITIALIZED;
     call->node = LOAD(session.node);
-    if (!LOAD(call->node->loaded))
-        return NVML_ERROR_DRIVER_NOT_LOADED;
-    return strike(call, AT_BEFORE);
+    return LOAD(call->node->loaded) ? NVML_SUCCESS : NVML_ERROR_DRIVER_NOT_LOADED;
+}
+
+nvmlReturn_t enter(struct call *call, uint32_t id) {
+    nvmlReturn_t code = begin(call, id);
+    return code == NVML_SUCCESS ? strike(call, AT_BEFORE) : code;
 }
 
 nvmlReturn_t enter_gpu(struct call *call, uint32_t id, nvmlDevice_t device) {
-    *call = (struct call){.id = id, .index = NO_GPU};
-    if (LOAD(session.users) == 0)
-        return NVML_ERROR_UNINITIALIZED;
-    call->node = LOAD(session.node);
-    if (!LOAD(call->node->loaded))
-        return NVML_ERROR_DRIVER_NOT_LOADED;
+    nvmlReturn_t code = begin(call, id);
+    if (code != NVML_SUCCESS)
+        return code;
     uintptr_t number = (uintptr_t)device;
     uint32_t index = (uint32_t)(number & 0xff) - 1;
     if (number >> 8 != LOAD(session.number) || index >= call->node->gpu_count)
         return NVML_ERROR_INVALID_ARGUMENT;
     call->index = (int32_t)index;
     call->gpu = &call->node->gpus[index];
-    nvmlReturn_t code = strike(call, AT_BEFORE);
+    code = strike(call, AT_BEFORE);
     if (LOAD(call->gpu->lost) || LOAD(call->gpu->epoch) != LOAD(session.epochs[index]))
         return NVML_ERROR_GPU_IS_LOST; /* also after the GPU is back: only a new session has live handles */
     return code;
