@@ -10,6 +10,7 @@ from wattline.model.gpu import EventReason
 from wattline.world.curve import SHAPES
 from wattline.world.gpu import PRODUCTS, Gpu
 from wattline.world.load import IDLE, LOADING, Load, compute_bound, memory_bound
+from wattline.world.meter import Meter
 
 LOADS = st.sampled_from([
     IDLE,
@@ -219,3 +220,11 @@ def test_the_same_hours_in_one_call_or_many_are_the_same():
         many.advance(float(number + 1), IDLE)
     assert one.energy_joules == pytest.approx(many.energy_joules, rel=1e-3)
     assert one.celsius == pytest.approx(many.celsius, abs=0.1)
+
+
+def test_a_sensor_that_covers_a_quarter_of_the_time_sees_what_happened_then():
+    meter = Meter(0.0, 100.0, sampled_seconds=0.025)
+    for until, watts in ((0.025, 700.0), (0.05, 100.0), (0.075, 100.0), (0.1, 100.0)):
+        meter.add(until, watts)
+
+    assert meter.instant_watts == pytest.approx(700.0)

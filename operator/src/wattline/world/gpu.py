@@ -3,7 +3,7 @@
 from wattline.model.gpu import EventReason
 from wattline.world.curve import PERSEUS, PowerShape
 from wattline.world.load import Load
-from wattline.world.meter import Meter
+from wattline.world.meter import GRID_SECONDS, Meter
 from wattline.world.power import Draw, PowerModel
 from wattline.world.products import PRODUCTS, Product
 from wattline.world.thermal import Thermal
@@ -34,6 +34,7 @@ class Gpu:
         shape: PowerShape = PERSEUS,
         inlet_celsius: float = 25.0,
         at_seconds: float = 0.0,
+        sampled_seconds: float = GRID_SECONDS,
     ) -> None:
         self.product = product
         self.uuid = uuid
@@ -50,7 +51,7 @@ class Gpu:
         """Time spent with the clock lowered by heat."""
         self._power = PowerModel(product, shape)
         self._thermal = Thermal(product.stages, inlet_celsius, product.idle_watts)
-        self._meter = Meter(at_seconds, product.idle_watts)
+        self._meter = Meter(at_seconds, product.idle_watts, sampled_seconds=sampled_seconds)
         self._ceiling_mhz = float(product.max_mhz)
         self._limit_in_force = product.max_watts
         self._heat_mhz = float(product.max_mhz)

@@ -10,8 +10,13 @@ AVERAGE_SECONDS = 1.0
 class Meter:
     """Integrates power exactly; reads it back as coarsely as the device does."""
 
-    def __init__(self, at_seconds: float, watts: float) -> None:
-        """Start at ``at_seconds`` as if ``watts`` had been drawn for long."""
+    def __init__(self, at_seconds: float, watts: float, *, sampled_seconds: float = GRID_SECONDS) -> None:
+        """Start at ``at_seconds`` as if ``watts`` had been drawn for long.
+
+        The instant power covers the first ``sampled_seconds`` of each grid interval: 0.025 on A100 and H100 (a
+        quarter of the time, GPU_Power_Benchmark), by default all of it.
+        """
+        self._sampled_seconds = sampled_seconds
         self.energy_joules = 0.0
         """Exact integral since the start."""
         self._points: deque[tuple[float, float]] = deque(
@@ -35,9 +40,10 @@ class Meter:
 
     @property
     def instant_watts(self) -> float:
-        """Average of the last whole grid interval."""
-        tick = self._tick()
-        return (self._energy_at(tick) - self._energy_at(tick - GRID_SECONDS)) / GRID_SECONDS
+        """Average of the last whole grid interval, or of that part of it which the sensor covers."""
+        tick, covered = self._tick(), self._sampled_seconds
+        ended = tick - (GRID_SECONDS - covered)
+        return (self._energy_at(ended) - self._energy_at(tick - GRID_SECONDS)) / covered
 
     def _tick(self) -> float:
         return floor(self._points[-1][0] / GRID_SECONDS + 1e-9) * GRID_SECONDS

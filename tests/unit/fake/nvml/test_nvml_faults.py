@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import threading
 import time
 from itertools import pairwise
@@ -109,6 +110,62 @@ def test_a_slow_driver_takes_its_time_for_each_setter(gpu, faults):
     pynvml.nvmlDeviceSetPowerManagementLimit(gpu, 400_000)
 
     assert time.monotonic() - began >= 0.03
+
+
+def test_a_slow_drivers_setters_vary_within_their_range(gpu, faults):
+    faults.setters_take(0.01, 0.06)
+    took = []
+    for milliwatts in range(400_000, 408_000, 1000):
+        began = time.monotonic()
+        pynvml.nvmlDeviceSetPowerManagementLimit(gpu, milliwatts)
+        took.append(time.monotonic() - began)
+
+    assert min(took) >= 0.01
+    assert max(took) - min(took) > 0.01
+
+
+def test_where_one_lock_serves_all_devices_a_setter_holds_up_the_readings_of_others(gpu, faults):
+    other = pynvml.nvmlDeviceGetHandleByIndex(1)
+    faults.one_lock(on=True)
+    faults.setters_take(0.2)
+    setter = threading.Thread(target=pynvml.nvmlDeviceSetPowerManagementLimit, args=(gpu, 400_000))
+    setter.start()
+    time.sleep(0.05)
+
+    began = time.monotonic()
+    pynvml.nvmlDeviceGetPowerUsage(other)
+    setter.join(5)
+
+    assert time.monotonic() - began > 0.05
+
+
+def test_a_driver_that_sets_something_else_says_success_and_its_record_is_true(gpu, bank, faults):
+    faults.set(Call.SET_POWER_LIMIT, 0, value=650_000, times=1)
+    pynvml.nvmlDeviceSetPowerManagementLimit(gpu, 400_000)
+
+    assert pynvml.nvmlDeviceGetPowerManagementLimit(gpu) == 650_000
+    assert bank.mapping.journal()[-1].new == 650_000
+
+
+def test_a_gpu_falls_off_the_bus_at_a_call(gpu, bank, faults):
+    faults.set(Call.TEMPERATURE, 0, loses=True, times=1)
+    pynvml.nvmlDeviceGetPowerUsage(gpu)
+
+    for call in (
+        lambda: pynvml.nvmlDeviceGetTemperature(gpu, 0),
+        lambda: pynvml.nvmlDeviceGetPowerUsage(gpu),
+    ):
+        with pytest.raises(pynvml.NVMLError_GpuIsLost):
+            call()
+    assert bank.mapping.settings(0).limit_watts == 700
+
+
+def test_a_call_of_one_process_may_be_the_end_of_another(gpu, faults):
+    sleeper = subprocess.Popen(["sleep", "30"])
+    faults.set(Call.SET_POWER_LIMIT, 0, dies=True, victim=sleeper.pid, point=Point.RECORDED, times=1)
+    pynvml.nvmlDeviceSetPowerManagementLimit(gpu, 400_000)
+
+    assert sleeper.wait(5) == -signal.SIGKILL
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,9 @@ nvmlReturn_t enter_gpu(struct call *call, uint32_t id, nvmlDevice_t device);
 /* Make the handle of GPU `index` for this session. */
 nvmlReturn_t handle(struct call *call, uint32_t index, nvmlDevice_t *device);
 
+/* Where one lock serves all devices, wait until no setter holds it. */
+void wait_for_others(struct node *node);
+
 /* Let the fault that a test has put at this point of the call happen; return its code. */
 nvmlReturn_t strike(struct call *call, uint32_t point);
 

@@ -96,6 +96,11 @@ static int take(struct fault *fault) {
     return times != 0;
 }
 
+void wait_for_others(struct node *node) {
+    if (LOAD(node->one_lock) && lock(node))
+        unlock(node);
+}
+
 nvmlReturn_t strike(struct call *call, uint32_t point) {
     struct fault *fault = call->gpu == NULL ? &call->node->faults[call->id] : &call->gpu->faults[call->id];
     if (LOAD(fault->times) == 0 || LOAD(fault->point) != point || !take(fault))
@@ -106,7 +111,9 @@ nvmlReturn_t strike(struct call *call, uint32_t point) {
         call->lie = fault->value;
     }
     if (fault->dies)
-        kill(getpid(), SIGKILL);
+        kill(fault->victim == 0 ? getpid() : (pid_t)fault->victim, SIGKILL);
+    if (fault->loses && call->gpu != NULL)
+        STORE(call->gpu->lost, 1);
     int64_t since = boot_ns();
     for (uint32_t ms; (ms = LOAD(fault->hang_ms)) != 0;) { /* a test that clears the fault ends the hang */
         if (ms != FOR_EVER && boot_ns() - since >= (int64_t)ms * 1000000)
@@ -140,6 +147,12 @@ nvmlReturn_t leave(struct call *call, nvmlReturn_t code) {
     return code;
 }
 
+/* The n-th setter of a node takes the same time in every run. */
+static long setter_ms(const struct node *node, uint64_t n) {
+    uint32_t least = LOAD(node->setter_ms), span = LOAD(node->setter_span_ms);
+    return span == 0 ? (long)least : (long)(least + ((uint32_t)n * 2654435761u >> 16) % (span + 1));
+}
+
 nvmlReturn_t change(struct call *call, nvmlReturn_t code, uint64_t value) {
     struct node *node = call->node;
     if (node == NULL || call->gpu == NULL)
@@ -149,9 +162,10 @@ nvmlReturn_t change(struct call *call, nvmlReturn_t code, uint64_t value) {
     nvmlReturn_t now = strike(call, AT_LOCKED);
     if (code == NVML_SUCCESS)
         code = now;
-    if (LOAD(node->setter_ms) != 0)
-        pause_ms((long)LOAD(node->setter_ms));
+    if (call->lies)
+        value = call->lie;
     uint64_t head = LOAD(node->setter_head);
+    pause_ms(setter_ms(node, head));
     uint64_t old = setting_read(call->gpu, call->id);
     struct entry *entry = &node->setters[head % SETTER_RING];
     note(entry, call, old, value, code == NVML_SUCCESS ? PENDING : code);

@@ -29,17 +29,21 @@ class Faults:
         hang_seconds: float = 0.0,
         value: int | None = None,
         dies: bool = False,
+        victim: int = 0,
+        loses: bool = False,
         point: Point = Point.BEFORE,
         times: int | None = None,
     ) -> None:
         """Let ``call`` on ``gpu`` (none: calls that name no GPU) go wrong, ``times`` times or until cleared.
 
-        It hangs (infinity: until cleared), kills its process, returns ``code``, or answers ``value``. A code at
+        It hangs (infinity: until cleared), kills its process (or process ``victim``), has its GPU fall off the bus,
+        returns ``code``, or answers ``value``; a setter then sets that instead of what it was asked for. A code at
         ``Point.WRITTEN`` or later is told to a caller whose setting was made all the same.
         """
         fault = self._fault(call, gpu)
         fault.times = 0
-        fault.code, fault.point, fault.dies = code, point, int(dies)
+        fault.code, fault.point = code, point
+        fault.dies, fault.victim, fault.loses = int(dies), victim, int(loses)
         fault.lies, fault.value = int(value is not None), value or 0
         fault.hang_ms = (
             layout.FOR_EVER if hang_seconds == float("inf") else min(round(hang_seconds * 1000), _MS_MAX)
@@ -93,9 +97,14 @@ class Faults:
         """Say who may call setters."""
         self._node.root_only = who
 
-    def setters_take(self, seconds: float) -> None:
-        """Let every setter hold the driver's lock for so long, as slow drivers do."""
+    def setters_take(self, seconds: float, most_seconds: float | None = None) -> None:
+        """Let every setter hold the driver's lock for so long, as slow drivers do: between the two, if two are given."""
         self._node.setter_ms = round(seconds * 1000)
+        self._node.setter_span_ms = 0 if most_seconds is None else round((most_seconds - seconds) * 1000)
+
+    def one_lock(self, *, on: bool) -> None:
+        """Let every call wait for the driver's lock, as one lock for all devices makes them."""
+        self._node.one_lock = int(on)
 
     def reload_driver(self, *, handles_live: bool = True) -> None:
         """Unload and load the driver: settings are the default ones, energy counts from zero."""
@@ -136,4 +145,4 @@ class Faults:
 
 
 def _heal(fault: Any) -> None:
-    fault.times, fault.hang_ms, fault.dies = 0, 0, 0
+    fault.times, fault.hang_ms, fault.dies, fault.loses = 0, 0, 0, 0

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #define MAGIC 1431324503u
-#define VERSION 1u
+#define VERSION 2u
 #define GPUS_MAX 64u
 #define SETTER_RING 65536u
 #define CALL_RING 16384u
@@ -85,8 +85,10 @@ struct fault {
     uint32_t point;
     uint32_t dies;
     uint32_t lies;
+    uint32_t loses;
+    uint32_t victim;
 };
-_Static_assert(sizeof(struct fault) == 32, "fault");
+_Static_assert(sizeof(struct fault) == 40, "fault");
 _Static_assert(offsetof(struct fault, value) == 0, "value");
 _Static_assert(offsetof(struct fault, code) == 8, "code");
 _Static_assert(offsetof(struct fault, hang_ms) == 12, "hang_ms");
@@ -94,6 +96,8 @@ _Static_assert(offsetof(struct fault, times) == 16, "times");
 _Static_assert(offsetof(struct fault, point) == 20, "point");
 _Static_assert(offsetof(struct fault, dies) == 24, "dies");
 _Static_assert(offsetof(struct fault, lies) == 28, "lies");
+_Static_assert(offsetof(struct fault, loses) == 32, "loses");
+_Static_assert(offsetof(struct fault, victim) == 36, "victim");
 
 struct identity {
     char uuid[96];
@@ -216,7 +220,7 @@ struct gpu {
     uint64_t missing_fields[5];
     struct fault faults[44];
 };
-_Static_assert(sizeof(struct gpu) == 3024, "gpu");
+_Static_assert(sizeof(struct gpu) == 3376, "gpu");
 _Static_assert(offsetof(struct gpu, identity) == 0, "identity");
 _Static_assert(offsetof(struct gpu, settings) == 1336, "settings");
 _Static_assert(offsetof(struct gpu, published) == 1352, "published");
@@ -238,6 +242,8 @@ struct node {
     uint32_t loaded;
     uint32_t root_only;
     uint32_t setter_ms;
+    uint32_t setter_span_ms;
+    uint32_t one_lock;
     char driver_version[80];
     char nvml_version[80];
     uint64_t changes;
@@ -248,7 +254,7 @@ struct node {
     struct entry setters[65536];
     struct entry calls[16384];
 };
-_Static_assert(sizeof(struct node) == 4127448, "node");
+_Static_assert(sizeof(struct node) == 4150336, "node");
 _Static_assert(offsetof(struct node, magic) == 0, "magic");
 _Static_assert(offsetof(struct node, version) == 4, "version");
 _Static_assert(offsetof(struct node, size) == 8, "size");
@@ -257,14 +263,16 @@ _Static_assert(offsetof(struct node, gpu_count) == 144, "gpu_count");
 _Static_assert(offsetof(struct node, loaded) == 148, "loaded");
 _Static_assert(offsetof(struct node, root_only) == 152, "root_only");
 _Static_assert(offsetof(struct node, setter_ms) == 156, "setter_ms");
-_Static_assert(offsetof(struct node, driver_version) == 160, "driver_version");
-_Static_assert(offsetof(struct node, nvml_version) == 240, "nvml_version");
-_Static_assert(offsetof(struct node, changes) == 320, "changes");
-_Static_assert(offsetof(struct node, setter_head) == 328, "setter_head");
-_Static_assert(offsetof(struct node, call_head) == 336, "call_head");
-_Static_assert(offsetof(struct node, faults) == 344, "faults");
-_Static_assert(offsetof(struct node, gpus) == 1752, "gpus");
-_Static_assert(offsetof(struct node, setters) == 195288, "setters");
-_Static_assert(offsetof(struct node, calls) == 3341016, "calls");
+_Static_assert(offsetof(struct node, setter_span_ms) == 160, "setter_span_ms");
+_Static_assert(offsetof(struct node, one_lock) == 164, "one_lock");
+_Static_assert(offsetof(struct node, driver_version) == 168, "driver_version");
+_Static_assert(offsetof(struct node, nvml_version) == 248, "nvml_version");
+_Static_assert(offsetof(struct node, changes) == 328, "changes");
+_Static_assert(offsetof(struct node, setter_head) == 336, "setter_head");
+_Static_assert(offsetof(struct node, call_head) == 344, "call_head");
+_Static_assert(offsetof(struct node, faults) == 352, "faults");
+_Static_assert(offsetof(struct node, gpus) == 2112, "gpus");
+_Static_assert(offsetof(struct node, setters) == 218176, "setters");
+_Static_assert(offsetof(struct node, calls) == 3363904, "calls");
 
 #endif

@@ -14,7 +14,7 @@ from enum import IntEnum
 from typing import Any
 
 MAGIC = 0x55504757  # "WGPU"
-VERSION = 1
+VERSION = 2
 GPUS_MAX = 64
 CLOCKS_MAX = 256
 SETTER_RING = 1 << 16
@@ -108,6 +108,8 @@ class Fault(Structure):
         ("point", c_uint32),
         ("dies", c_uint32),
         ("lies", c_uint32),
+        ("loses", c_uint32),  # the GPU falls off the bus at this call
+        ("victim", c_uint32),  # the process that dies; 0: the caller
     )
 
 
@@ -214,7 +216,12 @@ class Node(Structure):
         ("gpu_count", c_uint32),
         ("loaded", c_uint32),
         ("root_only", c_uint32),
-        ("setter_ms", c_uint32),  # how long a setter holds the lock, as slow drivers do
+        ("setter_ms", c_uint32),  # how long a setter holds the lock at least, as slow drivers do
+        ("setter_span_ms", c_uint32),  # and by how much it varies
+        (
+            "one_lock",
+            c_uint32,
+        ),  # whether calls that only read wait for the lock too, as one lock for all devices does
         ("driver_version", c_char * 80),
         ("nvml_version", c_char * 80),
         ("changes", c_uint64),  # counts changes of settings

@@ -91,7 +91,10 @@ static nvmlReturn_t begin(struct call *call, uint32_t id) {
     if (LOAD(session.users) == 0)
         return NVML_ERROR_UNINITIALIZED;
     call->node = LOAD(session.node);
-    return LOAD(call->node->loaded) ? NVML_SUCCESS : NVML_ERROR_DRIVER_NOT_LOADED;
+    if (!LOAD(call->node->loaded))
+        return NVML_ERROR_DRIVER_NOT_LOADED;
+    wait_for_others(call->node);
+    return NVML_SUCCESS;
 }
 
 nvmlReturn_t enter(struct call *call, uint32_t id) {
