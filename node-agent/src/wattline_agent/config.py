@@ -6,6 +6,8 @@ import signal
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from wattline_agent.settings import DEFAULTS, Settings, changed
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -41,6 +43,8 @@ class Config:
     """World seconds to a second."""
     on_stop: str = "keep"
     """Whether a stopping agent leaves its settings or puts back what was there."""
+    settings: Settings = DEFAULTS
+    """Timeouts and periods."""
     device: str = "wattline_agent.nvml:NvmlDevice"
     """Module and class of the vendor's device."""
 
@@ -53,7 +57,7 @@ class Config:
         """Return the flags that ``dumps`` wrote."""
         raw: dict[str, Any] = json.loads(text)
         raw |= {key: tuple(each) for key, each in raw.items() if isinstance(each, list)}
-        return cls(**raw)
+        return cls(**raw | {"settings": changed(DEFAULTS, raw["settings"])})
 
 
 EXIT_REFUSED = 3

@@ -3,21 +3,19 @@
 from wattline.doors.clock import Clock
 from wattline_agent.channel import Channel
 from wattline_agent.orders import Orders
-
-LOOK_SECONDS = 0.2
-TELL_SECONDS = 1.0
+from wattline_agent.settings import DEFAULTS, Settings
 
 
-async def bring(orders: Orders, channel: Channel, clock: Clock) -> None:
+async def bring(orders: Orders, channel: Channel, clock: Clock, settings: Settings = DEFAULTS) -> None:
     """Tell until cancelled; a device process that was started again hears all of it within a second."""
     told: object = None
     told_at = float("-inf")
     while True:
         now = clock.now()
         seen = (orders.order, orders.lease)
-        if orders.order is not None and (seen != told or now - told_at >= TELL_SECONDS):
+        if orders.order is not None and (seen != told or now - told_at >= settings.tell_seconds):
             for each in seen:
                 if each is not None:
                     channel.send(each.model_dump_json(by_alias=True))
             told, told_at = seen, now
-        await clock.sleep_until(now + LOOK_SECONDS)
+        await clock.sleep_until(now + settings.look_seconds)

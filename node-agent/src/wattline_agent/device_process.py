@@ -24,19 +24,14 @@ from wattline_agent.config import (
     log_to_stderr,
 )
 from wattline_agent.device import Device, DriverChanged
-from wattline_agent.governor import SAFETY_SECONDS, Governor
+from wattline_agent.governor import Governor
 from wattline_agent.hands import Hands
 from wattline_agent.locks import Taken, gpu_path, take
 from wattline_agent.messages import INBOUND, View
 from wattline_agent.record import RecordFile
-from wattline_agent.safety import Bands
 from wattline_agent.view import view
 
 log = logging.getLogger("wattline-node-agent")
-
-VIEW_SECONDS = 1.0
-RESTORE_SECONDS = 30.0
-"""World time in which a stopping agent tries to put everything back; three spaced writes to a GPU need three."""
 
 
 class Stop:
@@ -56,6 +51,7 @@ async def run(
     governor: Governor, channel: Channel, clock: Clock, stop: Stop, boot_id: str, *, restore: bool
 ) -> bool:
     """Run the loop until stopped, then leave the devices as they are or put them back; say whether all went so."""
+    settings = governor.settings
     due = said_at = clock.now()
     said: object = None
     parent = os.getppid()
@@ -66,16 +62,16 @@ async def run(
         governor.tick(now)
         governor.hands.tally.passes.note(clock.now() - now)
         seen = view(governor, boot_id, now)
-        if now - said_at >= VIEW_SECONDS or outcomes(seen) != said:
+        if now - said_at >= settings.view_seconds or outcomes(seen) != said:
             channel.send(seen.model_dump_json(by_alias=True))
             said_at, said = now, outcomes(seen)
         if os.getppid() != parent:
             break
-        due = max(due + SAFETY_SECONDS, clock.now())
+        due = max(due + settings.safety_seconds, clock.now())
         await clock.sleep_until(due, or_set=stop.event)
-    until = clock.now() + RESTORE_SECONDS
+    until = clock.now() + settings.restore_seconds
     while restore and not stop.given_up and clock.now() < until and not governor.stop(clock.now()):
-        await clock.sleep_until(clock.now() + SAFETY_SECONDS)
+        await clock.sleep_until(clock.now() + settings.safety_seconds)
     left = tuple(governor.hands.record.record.gpus) if restore else ()
     for uuid in left:
         gpu = governor.hands.gpus.get(uuid)
@@ -122,7 +118,7 @@ def build(config: Config, clock: Clock) -> Governor:
     def claim(uuid: str) -> None:
         take(gpu_path(Path(config.runtime), uuid), f"GPU {uuid}")
 
-    return Governor(Hands(make(clock.now), record, claim, clock.now), Bands())
+    return Governor(Hands(make(clock.now), record, claim, clock.now, config.settings), config.settings)
 
 
 async def _main(config: Config, end: socket.socket) -> bool:

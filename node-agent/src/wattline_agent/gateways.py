@@ -6,11 +6,9 @@ import socket
 from collections.abc import Awaitable, Callable, Iterable
 
 from wattline.doors.clock import Clock
+from wattline_agent.settings import DEFAULTS, Settings
 
 log = logging.getLogger("wattline-node-agent")
-
-LOOK_SECONDS = 3.0
-"""As long as a gateway may be silent until its replicas are unknown."""
 
 Lookup = Callable[[str, int], Awaitable[Iterable[str]]]
 """From a name to its addresses; raises OSError."""
@@ -20,8 +18,14 @@ class Gateways:
     """URLs of all gateways, kept up to date by ``follow``."""
 
     def __init__(
-        self, urls: tuple[str, ...], service: str, clock: Clock, lookup: Lookup | None = None
+        self,
+        urls: tuple[str, ...],
+        service: str,
+        clock: Clock,
+        lookup: Lookup | None = None,
+        settings: Settings = DEFAULTS,
     ) -> None:
+        self._settings = settings
         host, _, port = service.rpartition(":")
         self._host, self._port = host, int(port) if service else 0
         self._clock = clock
@@ -44,7 +48,7 @@ class Gateways:
             else:
                 self._complaint = ""
                 self.urls = tuple(sorted({_url(address, self._port) for address in found}))
-            await self._clock.sleep_until(now + LOOK_SECONDS)
+            await self._clock.sleep_until(now + self._settings.gateway_names_seconds)
 
     def _complain(self, what: str) -> None:
         if what != self._complaint:

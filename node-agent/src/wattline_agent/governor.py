@@ -10,12 +10,8 @@ from wattline.loops import node
 from wattline_agent.hands import Hands
 from wattline_agent.lease import Fence
 from wattline_agent.messages import LeaseSeen, LoadsSeen, OrderSeen
-from wattline_agent.safety import Bands, step
-
-SAFETY_SECONDS = 0.2
-DECIDE_SECONDS = 1.0
-LOADS_STALE_SECONDS = 3.0
-"""A gateway silent for so long leaves its replicas unknown."""
+from wattline_agent.safety import step
+from wattline_agent.settings import DEFAULTS, Settings
 
 
 class Mode(StrEnum):
@@ -46,7 +42,7 @@ class Governor:
     """State of the loop; ``hear`` and ``tick`` are all there is to it."""
 
     hands: Hands
-    bands: Bands
+    settings: Settings = DEFAULTS
     order: OrderSeen | None = None
     """None until the network process has looked for one."""
     loads: Mapping[node.ReplicaKey, node.ReplicaSeen] = field(default_factory=dict)
@@ -100,14 +96,16 @@ class Governor:
 
     def tick(self, now: float) -> None:
         """Look at the devices, decide if it is time or something tightened, and write what is due."""
-        self.overruns += now - self.safety_at > 2 * SAFETY_SECONDS and self.safety_at > float("-inf")
+        self.overruns += now - self.safety_at > 2 * self.settings.safety_seconds and self.safety_at > float(
+            "-inf"
+        )
         self.safety_at = now
         spec = self.spec
         self.hands.look(now, () if spec is None else (gpu.uuid for gpu in spec.gpus))
         tightened = self._feel_heat()
         mode = self._mode(now)
         if mode is not self.mode or tightened or now >= self.decide_at:
-            self.decide_at = now + DECIDE_SECONDS
+            self.decide_at = now + self.settings.decide_seconds
             self._decide(mode, now)
         self.failsafes += mode is Mode.FAILSAFE and self.mode is not Mode.FAILSAFE
         self.mode = mode
@@ -118,7 +116,7 @@ class Governor:
         for gpu in self.hands.gpus.values():
             if gpu.reading is None:
                 continue
-            heat = step(self.bands, gpu.heat, gpu.reading)
+            heat = step(self.settings.heat, gpu.heat, gpu.reading)
             tightened |= heat.clock_ratio < gpu.heat.clock_ratio or heat.emergency > gpu.heat.emergency
             gpu.heat = heat
         return tightened
@@ -147,7 +145,7 @@ class Governor:
         if spec is None:
             self.decision = None
             return
-        fresh = now - self.loads_at <= LOADS_STALE_SECONDS
+        fresh = now - self.loads_at <= self.settings.loads_stale_seconds
         seen = node.NodeSeen(
             at_seconds=now,
             budget_watts=self.budget_watts(mode),

@@ -6,25 +6,12 @@ from wattline.api.powernode import Outcome
 from wattline.model.bounds import bound_watts
 from wattline.model.gpu import GpuIdentity, GpuReading
 from wattline_agent.safety import Heat
+from wattline_agent.settings import DEFAULTS, Settings
 
-WRITE_SECONDS = 1.0
-"""A GPU is written once in this time at most, except to tighten in an emergency."""
-AGAIN_SECONDS = 5.0
-"""Ours: wait after a failed write."""
-BLOCKED_SECONDS = 60.0
-"""Ours: wait after a refused one; rights and drivers change rarely."""
-PROBE_SECONDS = 10.0
-"""Ours: wait between two looks for a lost GPU or an absent driver."""
-CONTESTED_SECONDS = 600.0
-"""A GPU that somebody else writes is left alone until this long after the last such write."""
-STALE_SECONDS = 5.0
-"""A reading older than this does not count as one."""
 LIMIT_TOLERANCE_WATTS = 1.0
 """Devices round a limit."""
 CLOCK_TOLERANCE_MHZ = 15
 """One step of the clock table."""
-SETTLED_SECONDS = 3.0
-"""A clock change settles in up to a second; later than this a faster clock means that the lock is gone."""
 
 
 @dataclass(slots=True)
@@ -32,6 +19,7 @@ class Gpu:
     """State of one GPU; changed only by the hands and the governor."""
 
     identity: GpuIdentity
+    settings: Settings = DEFAULTS
     reading: GpuReading | None = None
     heat: Heat = field(default_factory=Heat)
     lost: str = ""
@@ -106,7 +94,7 @@ class Gpu:
         before, self.reading, self.lost = self.reading, reading, ""
         if before is not None:
             for word in before.reasons.words():
-                passed = min(reading.at_seconds - before.at_seconds, STALE_SECONDS)
+                passed = min(reading.at_seconds - before.at_seconds, self.settings.reading_stale_seconds)
                 self.event_seconds[word] = self.event_seconds.get(word, 0.0) + passed
         drift = ""
         reloaded = before is not None and reading.energy_joules < before.energy_joules
@@ -125,7 +113,7 @@ class Gpu:
         elif moved:
             drift = "external"
             self.confirmed_watts = self.asked_watts
-            self.contested_until, self.foreign = now + CONTESTED_SECONDS, True
+            self.contested_until, self.foreign = now + self.settings.contested_seconds, True
             self.outcome = Outcome.BLOCKED
             self.reason = f"Contested: another writer set {self.asked_watts:.0f} W"
         elif self._unlocked(reading, now):
@@ -141,7 +129,7 @@ class Gpu:
         return (
             self.clock_known
             and self.clock_mhz is not None
-            and now - self.clock_at_seconds > SETTLED_SECONDS
+            and now - self.clock_at_seconds > self.settings.settled_seconds
             and reading.clock_mhz > self.clock_mhz + CLOCK_TOLERANCE_MHZ
         )
 
@@ -157,9 +145,9 @@ class Gpu:
         self.clock_known = self.clock_mhz is None
         self.outcome, self.reason = Outcome.NONE, "NotAsked"
 
-    def failed(self, why: str, now: float, stale_seconds: float) -> None:
+    def failed(self, why: str, now: float) -> None:
         """Take note of a reading that failed; the last one holds for a while."""
-        if self.reading is None or now - self.reading.at_seconds > stale_seconds:
+        if self.reading is None or now - self.reading.at_seconds > self.settings.reading_stale_seconds:
             self.reading = None
             self.outcome, self.reason = Outcome.ERROR, f"SensorLost: {why}"
 

@@ -14,13 +14,11 @@ from wattline.model.bounds import bound_watts
 from wattline.model.errors import GpuError
 from wattline_agent.device import Device, DriverChanged
 from wattline_agent.gpu import (
-    AGAIN_SECONDS,
     LIMIT_TOLERANCE_WATTS,
-    PROBE_SECONDS,
-    WRITE_SECONDS,
     Gpu,
 )
 from wattline_agent.record import Previous, RecordFile
+from wattline_agent.settings import DEFAULTS, Settings
 from wattline_agent.tally import Tally
 from wattline_agent.touch import Touch
 
@@ -34,8 +32,10 @@ class Hands:
         record: RecordFile,
         claim: Callable[[str], None],
         stopwatch: Callable[[], float],
+        settings: Settings = DEFAULTS,
     ) -> None:
         self._device = device
+        self._settings = settings
         self._claim = claim
         self._probe_at = float("-inf")
         self._touch = Touch(device, record, stopwatch)
@@ -59,7 +59,7 @@ class Hands:
         lost = any(gpu.lost for gpu in self.gpus.values())
         missing = not self.away and not self.gpus.keys() >= {*expected, *self.record.record.gpus}
         if (self.away or lost or missing) and now >= self._probe_at:
-            self._probe_at = now + PROBE_SECONDS
+            self._probe_at = now + self._settings.probe_seconds
             self._open()
         if self.away:
             return
@@ -82,7 +82,7 @@ class Hands:
         for identity in found:
             if identity.uuid not in self.gpus:
                 self._claim(identity.uuid)
-                gpu = self.gpus[identity.uuid] = Gpu(identity)
+                gpu = self.gpus[identity.uuid] = Gpu(identity, self._settings)
                 was = self.record.record.gpus.get(identity.uuid)
                 gpu.clock_known = was is None or not was.clock_touched
             elif self.gpus[identity.uuid].lost:
@@ -114,17 +114,19 @@ class Hands:
         for uuid, watts in moves.lower(self._standing(known), limits, budget_watts).items():
             gpu = self.gpus[uuid]
             urgent = above or gpu.heat.emergency
-            if urgent or (gpu.rested(now, WRITE_SECONDS) and not self._clock_first(gpu, targets[uuid])):
+            if urgent or (
+                gpu.rested(now, self._settings.write_seconds) and not self._clock_first(gpu, targets[uuid])
+            ):
                 self._touch.set_limit(gpu, watts, now, _limit_why(gpu, targets[uuid]))
         for uuid in sorted(ready):
             gpu, wanted = self.gpus[uuid], self._clock_wanted(self.gpus[uuid], targets[uuid])
             slower = wanted is not None and (gpu.clock_mhz is None or wanted < gpu.clock_mhz)
             if gpu.clock_differs(wanted) and (
-                gpu.rested(now, WRITE_SECONDS) or (gpu.heat.emergency and slower)
+                gpu.rested(now, self._settings.write_seconds) or (gpu.heat.emergency and slower)
             ):
                 self._touch.set_clock(gpu, wanted, now, _clock_why(gpu, targets[uuid], wanted))
         for uuid, watts in moves.higher(self._standing(known), limits, budget_watts).items():
-            if self.gpus[uuid].rested(now, WRITE_SECONDS):
+            if self.gpus[uuid].rested(now, self._settings.write_seconds):
                 self._touch.set_limit(self.gpus[uuid], watts, now, _limit_why(self.gpus[uuid], targets[uuid]))
         for uuid in ready:
             gpu = self.gpus[uuid]
@@ -149,7 +151,7 @@ class Hands:
         if reading is None or gpu.contested(now) or self.record.unreadable:
             return False
         limit = min(max(was.limit_watts, gpu.identity.min_watts), gpu.identity.max_watts)
-        if not gpu.rested(now, WRITE_SECONDS) or now < gpu.wait_until:
+        if not gpu.rested(now, self._settings.write_seconds) or now < gpu.wait_until:
             return False
         if was.clock_touched and gpu.clock_differs(None):
             self._touch.set_clock(gpu, None, now, why)
@@ -173,9 +175,7 @@ class Hands:
         most = max((gpu.identity.max_watts for gpu in self.gpus.values()), default=0.0)
         before = {uuid: was.limit_watts for uuid, was in self.record.record.gpus.items()}
         return fsum(
-            bound_watts("", None, max(most, before.get(uuid, 0.0)))
-            for uuid in uuids
-            if uuid not in self.gpus
+            bound_watts("", None, max(most, before.get(uuid, 0.0))) for uuid in uuids if uuid not in self.gpus
         )
 
     def movable(self, now: float) -> tuple[str, ...]:
@@ -197,7 +197,11 @@ class Hands:
         if gpu.reading is None or gpu.held(now):
             return False
         if self.record.unreadable:
-            gpu.hold(Outcome.ERROR, f"StateFileUnreadable: {self.record.unreadable}", now + AGAIN_SECONDS)
+            gpu.hold(
+                Outcome.ERROR,
+                f"StateFileUnreadable: {self.record.unreadable}",
+                now + self._settings.again_seconds,
+            )
             return False
         uuid = gpu.identity.uuid
         if uuid not in self.record.record.gpus:
@@ -205,11 +209,13 @@ class Hands:
                 self.record.remember(uuid, Previous(gpu.asked_watts, gpu.reading.persistence))
             except OSError as error:
                 gpu.hold(
-                    Outcome.ERROR, f"NoRecord: previous values cannot be saved: {error}", now + AGAIN_SECONDS
+                    Outcome.ERROR,
+                    f"NoRecord: previous values cannot be saved: {error}",
+                    now + self._settings.again_seconds,
                 )
                 return False
         if not gpu.reading.persistence:
-            if gpu.rested(now, WRITE_SECONDS):
+            if gpu.rested(now, self._settings.write_seconds):
                 self._touch.set_persistence(gpu, on=True, now=now)
             return False
         return True

@@ -8,12 +8,9 @@ from wattline.doors.clock import Clock
 from wattline.model.errors import BackendError, ClusterError
 from wattline_agent.podresources import ask
 from wattline_agent.pods import Claimed, Kinds, Mapped, PodDevices, Slices, mapped
+from wattline_agent.settings import DEFAULTS, Settings
 
 log = logging.getLogger("wattline-node-agent")
-
-POLL_SECONDS = 3.0
-SLICES_SECONDS = 30.0
-"""Least time between two looks at the slices; drivers publish them once and change them rarely."""
 
 ReadSlices = Callable[[], Awaitable[Slices]]
 """The UUIDs that DRA drivers publish for this node; raises ClusterError."""
@@ -29,7 +26,9 @@ class Kubelet:
         clock: Clock,
         known: Callable[[], Collection[str]],
         read_slices: ReadSlices | None = None,
+        settings: Settings = DEFAULTS,
     ) -> None:
+        self._settings = settings
         self._path = path
         self._kinds = kinds
         self._clock = clock
@@ -48,15 +47,15 @@ class Kubelet:
             known = self._known()
             if known:  # without a view of the devices no name leads anywhere
                 await self._look(known, now)
-            await self._clock.sleep_until(now + POLL_SECONDS)
+            await self._clock.sleep_until(now + self._settings.kubelet_seconds)
 
     async def _look(self, known: Collection[str], now: float) -> None:
         try:
-            pods = await ask(self._path)
+            pods = await ask(self._path, self._settings.kubelet_hang_wall_seconds)
         except BackendError as error:
             self._say((str(error),))
             return
-        if self._lacks_slices(pods) and now - self._slices_at >= SLICES_SECONDS:
+        if self._lacks_slices(pods) and now - self._slices_at >= self._settings.slices_seconds:
             await self._learn_slices(now)
         self.seen = mapped(pods, known, self._kinds, self._slices)
         self._say(self.seen.unmapped)

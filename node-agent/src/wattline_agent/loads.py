@@ -8,8 +8,7 @@ from wattline.doors.engine import EngineSample
 from wattline.loops.seen import ReplicaSeen
 from wattline.model.wire import ReplicaLoad
 from wattline_agent.messages import LoadsSeen, ReplicaLoadSeen
-
-STALE_SECONDS = 3.0
+from wattline_agent.settings import DEFAULTS, Settings
 
 Key = tuple[str, str]
 
@@ -18,6 +17,7 @@ Key = tuple[str, str]
 class Heard:
     """The last answer of every gateway and engine, and when it came."""
 
+    settings: Settings = DEFAULTS
     gateways: dict[str, tuple[float, Mapping[Key, ReplicaLoad]]] = field(default_factory=dict)
     engines: dict[str, tuple[float, EngineSample]] = field(default_factory=dict)
 
@@ -32,14 +32,18 @@ class Heard:
     def loads(self, replicas: Iterable[ReplicaOrder], gateways: Iterable[str], now: float) -> LoadsSeen:
         """Return all replicas as they are now.
 
-        Tokens of several gateways add up, the slowest agent is the least; one gateway silent for three seconds
+        Tokens of several gateways add up, the slowest agent is the least; one gateway silent for too long
         makes every replica unknown, for nobody knows what its agents hold. Gateways that are not asked any more are
         forgotten.
         """
         urls = tuple(gateways)
         self.gateways = {url: self.gateways[url] for url in urls if url in self.gateways}
         answers = [self.gateways.get(url) for url in urls]
-        fresh = [answer[1] for answer in answers if answer is not None and now - answer[0] <= STALE_SECONDS]
+        fresh = [
+            answer[1]
+            for answer in answers
+            if answer is not None and now - answer[0] <= self.settings.gateway_stale_seconds
+        ]
         whole = bool(answers) and len(fresh) == len(answers)
         return LoadsSeen(replicas=tuple(self._load(order, fresh if whole else [], now) for order in replicas))
 
@@ -49,7 +53,9 @@ class Heard:
         key = (order.pool, order.name)
         shards = [answer[key] for answer in answers if key in answer]
         heard = self.engines.get(order.url)
-        engine = heard[1] if heard is not None and now - heard[0] <= STALE_SECONDS else None
+        engine = (
+            heard[1] if heard is not None and now - heard[0] <= self.settings.gateway_stale_seconds else None
+        )
         known = bool(answers) and len(shards) == len(answers) and engine is not None
         slowest = [
             s.slowest_agent_tokens_per_second for s in shards if s.slowest_agent_tokens_per_second is not None

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from wattline_agent import supervisor
-from wattline_agent.config import Config, log_to_stderr
+from wattline_agent.config import EXIT_REFUSED, Config, log_to_stderr
+from wattline_agent.settings import BadSettings
+from wattline_agent.settings_given import VARIABLE, given
 
 BOX_STATE = ".wattline"
 NODE_STATE = "/var/lib/wattline"
@@ -25,11 +27,17 @@ def main(arguments: list[str] | None = None) -> int:
         from wattline_agent import doctor  # noqa: PLC0415 - the supervisor stays free of third-party imports
 
         return doctor.run(Path(asked.state or BOX_STATE), Path(asked.runtime_dir or _runtime_dir()))
-    return supervisor.run(configured(asked))
+    try:
+        config = configured(asked)
+    except BadSettings as error:
+        for problem in error.problems:
+            print(f"wattline-node-agent: {problem}", file=sys.stderr)  # noqa: T201 - the command line's answer
+        return EXIT_REFUSED
+    return supervisor.run(config)
 
 
 def configured(asked: argparse.Namespace) -> Config:
-    """Return what the flags of ``run`` say; in a cluster the paths of a node are the default."""
+    """Return what the flags of ``run`` say; in a cluster the paths of a node are the default. Raise ``BadSettings``."""
     state, runtime = asked.state, asked.runtime_dir
     if asked.cluster:
         state, runtime = state or NODE_STATE, runtime or NODE_RUNTIME
@@ -56,6 +64,11 @@ def configured(asked: argparse.Namespace) -> Config:
         drivers=tuple(asked.dra_driver or DEFAULT.drivers),
         speed=asked.speed,
         on_stop=asked.on_stop,
+        settings=given(
+            Path(asked.settings) if asked.settings else None,
+            os.environ.get(VARIABLE, ""),
+            asked.set or (),
+        ),
     )
 
 
@@ -180,6 +193,20 @@ def _parser() -> argparse.ArgumentParser:
         DEFAULT.on_stop,
         "leave the settings for the next agent to adopt, or put back what was there (default %(default)s)",
         choices=("keep", "restore"),
+    )
+    _flag(
+        run,
+        "--settings",
+        "WATTLINE_SETTINGS_FILE",
+        "",
+        f"YAML or JSON file of timeouts and periods; {VARIABLE} holds the same as one object",
+        metavar="FILE",
+    )
+    run.add_argument(
+        "--set",
+        action="append",
+        metavar="NAME=VALUE",
+        help="one timeout or period in world seconds, before all others; repeatable (docs/reference/agent-settings.md)",
     )
     return parser
 

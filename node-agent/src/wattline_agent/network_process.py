@@ -38,9 +38,6 @@ from wattline_agent.web import Face, app
 
 log = logging.getLogger("wattline-node-agent")
 
-LAST_WORD_SECONDS = 3.0
-"""Wall time that the last status may take."""
-
 
 class Told(Protocol):
     """Whoever knows which pod has which GPU."""
@@ -83,11 +80,11 @@ class Network:
         """Return the status as it is now; none before the first view."""
         if self._view is None:
             return None
-        return status(self._view, self._address, self._clock.now(), self.pods().pods)
+        return status(self._view, self._address, self._clock.now(), self.pods().pods, self._config.settings)
 
     def waiting(self) -> str:
         """Return why new work must wait, or nothing."""
-        if self._view is None or stale(self._view, self._clock.now()):
+        if self._view is None or stale(self._view, self._clock.now(), self._config.settings):
             return "NoReading: the device process has not spoken lately"
         return self._view.waiting
 
@@ -100,6 +97,7 @@ class Network:
             self.status,
             self.pods,
             self._reasons.view,
+            self._config.settings,
         )
 
     async def serve(self) -> web.AppRunner:
@@ -137,20 +135,23 @@ async def run(config: Config, end: socket.socket, clock: Clock) -> None:
         stack.push_async_callback(runner.cleanup)
         if config.ready_socket:
             await stack.enter_async_context(ready.serve(Path(config.ready_socket), network.waiting))
-        gateways = Gateways(config.gateways, config.gateway_service, clock)
-        reporter = Reporter(orders, clock, network.status)
+        settings = config.settings
+        gateways = Gateways(config.gateways, config.gateway_service, clock, settings=settings)
+        reporter = Reporter(orders, clock, network.status, settings)
         work = [
             orders.follow(),
             gateways.follow(),
-            bring(orders, channel, clock),
-            Polling(config.node, orders, gateways, channel, clock).run(http),
+            bring(orders, channel, clock, settings),
+            Polling(config.node, orders, gateways, channel, clock, settings).run(http),
             reporter.run(),
         ]
         if config.pod_resources:
             from wattline_agent.kubelet import Kubelet  # noqa: PLC0415 - a box does without HTTP/2
 
             kinds = Kinds(config.resources, config.drivers)
-            network.kubelet = Kubelet(Path(config.pod_resources), kinds, clock, network.known, source.slices)
+            network.kubelet = Kubelet(
+                Path(config.pod_resources), kinds, clock, network.known, source.slices, settings
+            )
             work.append(network.kubelet.follow())
         asyncio.get_running_loop().add_reader(end, network.listen)
         try:
@@ -158,7 +159,7 @@ async def run(config: Config, end: socket.socket, clock: Clock) -> None:
         finally:
             network.listen()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LAST_WORD_SECONDS):
+                async with asyncio.timeout(settings.last_word_wall_seconds):
                     await reporter.write()
 
 

@@ -10,18 +10,18 @@ from wattline.doors.clock import Clock
 from wattline.model.errors import ClusterError
 from wattline.model.state import Lease
 from wattline_agent.messages import LeaseSeen, OrderSeen
+from wattline_agent.settings import DEFAULTS, Settings
 from wattline_agent.status import StatusFile
 
 log = logging.getLogger("wattline-node-agent")
-
-LOOK_SECONDS = 0.2
 
 
 class FileOrders:
     """``STATE/powernodes/N.yaml``, ``STATE/leases/L.yaml``, and ``STATE/powernodes/N.status.yaml`` in answer."""
 
-    def __init__(self, folder: Path, node: str, clock: Clock) -> None:
+    def __init__(self, folder: Path, node: str, clock: Clock, settings: Settings = DEFAULTS) -> None:
         self._folder = folder
+        self._settings = settings
         self._node = node
         self._clock = clock
         self._marks: dict[Path, object] = {}
@@ -36,7 +36,7 @@ class FileOrders:
         while True:
             now = self._clock.now()
             self.look()
-            await self._clock.sleep_until(now + LOOK_SECONDS)
+            await self._clock.sleep_until(now + self._settings.look_seconds)
 
     def look(self) -> None:
         """Read what changed since the last look."""

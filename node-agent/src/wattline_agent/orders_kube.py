@@ -22,14 +22,12 @@ from wattline.doors.kube.resources import LEASES, POWER_NODES, Json, Resource
 from wattline.model.names import DOMAIN_LEASE
 from wattline_agent.messages import LeaseSeen, OrderSeen
 from wattline_agent.pods import Slices
+from wattline_agent.settings import DEFAULTS, Settings
 
 log = logging.getLogger("wattline-node-agent")
 
 MANAGER = "wattline-node-agent"
 """Field manager of the status."""
-LOOK_SECONDS = 0.2
-SILENCE_SECONDS = 25.0
-"""Ours: a lease is renewed every 15 s and an order lives for 60, so that one lost renewal and a new watch fit in."""
 SLICES = Resource("resource.k8s.io/v1", "ResourceSlice", "resourceslices", namespaced=False)
 PODS = TypeAdapter(tuple[PodGpus, ...])
 BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
@@ -38,7 +36,10 @@ BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 class KubeOrders:
     """The PowerNode ``node`` and the Lease it names, in ``namespace``."""
 
-    def __init__(self, kube: Kube, node: str, namespace: str, clock: Clock) -> None:
+    def __init__(
+        self, kube: Kube, node: str, namespace: str, clock: Clock, settings: Settings = DEFAULTS
+    ) -> None:
+        self._settings = settings
         self._kube = kube
         self._node = node
         self._namespace = namespace
@@ -84,7 +85,7 @@ class KubeOrders:
                 now = self._clock.now()
                 if self.lease != last:
                     last, opened_at = self.lease, now
-                silent = now - opened_at >= SILENCE_SECONDS
+                silent = now - opened_at >= self._settings.lease_silence_seconds
                 if silent:
                     opened_at = now
                     node.cancel()
@@ -94,7 +95,7 @@ class KubeOrders:
                         lease.cancel()
                     lease = group.create_task(self._leases.run())
                 self._complain("the watch of the order", self._nodes.problem)
-                await self._clock.sleep_until(now + LOOK_SECONDS)
+                await self._clock.sleep_until(now + self._settings.look_seconds)
 
     async def report(self, status: PowerNodeStatus) -> None:
         """Apply the status of our own node; nothing to do while the object is not there."""

@@ -9,15 +9,17 @@ from wattline.model.errors import BackendError
 from wattline_agent.grpc_unix import RpcError, unary
 from wattline_agent.pods import Claimed, Plugged, PodDevices
 from wattline_agent.protobuf import messages, strings
+from wattline_agent.settings import DEFAULTS
 
 LIST = "/v1.PodResourcesLister/List"
-TIMEOUT_SECONDS = 5.0
 
 
-async def ask(path: Path) -> tuple[PodDevices, ...]:
+async def ask(
+    path: Path, timeout_seconds: float = DEFAULTS.kubelet_hang_wall_seconds
+) -> tuple[PodDevices, ...]:
     """Ask the kubelet for every pod of the node; raise BackendError if it does not answer as it should."""
     try:
-        return decode(await unary(path, LIST, b"", timeout_seconds=TIMEOUT_SECONDS))
+        return decode(await unary(path, LIST, b"", timeout_seconds=timeout_seconds))
     except (OSError, RpcError, ValueError) as error:
         raise BackendError(f"kubelet at {path}: {error}") from error
 

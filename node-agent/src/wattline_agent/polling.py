@@ -16,12 +16,7 @@ from wattline_agent.channel import Channel
 from wattline_agent.gateways import Gateways
 from wattline_agent.loads import Heard
 from wattline_agent.orders import Orders
-
-POLL_SECONDS = 1.0
-ANSWER_SECONDS = 0.25
-"""What has answered by then is told at once, the rest a second later."""
-HANG_SECONDS = 5.0
-"""Wall time after which a gateway that took the connection is given up."""
+from wattline_agent.settings import DEFAULTS, Settings
 
 Ask = Callable[[aiohttp.ClientSession, str], Coroutine[Any, Any, None]]
 
@@ -29,13 +24,22 @@ Ask = Callable[[aiohttp.ClientSession, str], Coroutine[Any, Any, None]]
 class Polling:
     """Who was asked and what they said."""
 
-    def __init__(self, node: str, orders: Orders, gateways: Gateways, channel: Channel, clock: Clock) -> None:
+    def __init__(
+        self,
+        node: str,
+        orders: Orders,
+        gateways: Gateways,
+        channel: Channel,
+        clock: Clock,
+        settings: Settings = DEFAULTS,
+    ) -> None:
+        self._settings = settings
         self._node = node
         self._orders = orders
         self._gateways = gateways
         self._channel = channel
         self._clock = clock
-        self._heard = Heard()
+        self._heard = Heard(settings)
 
     async def run(self, http: aiohttp.ClientSession) -> None:
         """Ask until cancelled.
@@ -53,18 +57,18 @@ class Polling:
                 wanted |= {(self._ask_engine, order.url) for order in replicas}
                 for ask, url in wanted - asking.keys():
                     asking[ask, url] = asyncio.create_task(ask(http, url))
-                await self._clock.sleep_until(self._clock.now() + ANSWER_SECONDS)
+                await self._clock.sleep_until(self._clock.now() + self._settings.answer_seconds)
                 if replicas:
                     loads = self._heard.loads(replicas, urls, self._clock.now())
                     self._channel.send(loads.model_dump_json(by_alias=True))
-                due = max(due + POLL_SECONDS, self._clock.now())
+                due = max(due + self._settings.poll_seconds, self._clock.now())
                 await self._clock.sleep_until(due)
         finally:
             for task in asking.values():
                 task.cancel()
 
     async def _ask_gateway(self, http: aiohttp.ClientSession, url: str) -> None:
-        timeout = aiohttp.ClientTimeout(total=HANG_SECONDS)
+        timeout = aiohttp.ClientTimeout(total=self._settings.hang_wall_seconds)
         with contextlib.suppress(aiohttp.ClientError, TimeoutError, ValidationError, UnicodeDecodeError):
             async with http.get(f"{url}/v1/replicas", params={"node": self._node}, timeout=timeout) as answer:
                 if answer.status == 200:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from wattline.model.gpu import GpuReading
+from wattline_agent.bands import Bands
 
 REFERENCE_CELSIUS = 87.0
 
@@ -20,26 +21,6 @@ class Band(StrEnum):
     HOLD = "hold"
     TIGHTEN = "tighten"
     EMERGENCY = "emergency"
-
-
-@dataclass(frozen=True, slots=True)
-class Bands:
-    """Margins in degrees and rates; the numbers are ours: no public figure gives a control law on margins."""
-
-    hold_celsius: float = 10.0
-    """Below this margin nothing is loosened."""
-    tighten_celsius: float = 6.0
-    """Below this the clock bound falls step by step."""
-    emergency_celsius: float = 2.0
-    """Below this the clock goes to the slowest, the limit to the least, at once; slowdown itself is at 0 to -2."""
-    fall_ratio: float = 0.05
-    """Step downwards, as a share of the fastest clock."""
-    fall_seconds: float = 1.0
-    """Dwell between steps downwards: a clock takes up to a second to settle."""
-    rise_ratio: float = 0.025
-    """Step upwards."""
-    rise_seconds: float = 5.0
-    """Dwell before a step upwards: slower than the heat sink's answer."""
 
 
 @dataclass(frozen=True, slots=True)

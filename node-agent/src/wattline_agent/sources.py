@@ -27,7 +27,7 @@ async def opened(config: Config, clock: Clock) -> AsyncIterator[Source]:
     if not config.cluster:
         from wattline_agent.orders_files import FileOrders  # noqa: PLC0415 - a cluster does without YAML
 
-        yield Source(FileOrders(Path(config.state), config.node, clock))
+        yield Source(FileOrders(Path(config.state), config.node, clock, config.settings))
         return
     from wattline.doors.kube import access, client  # noqa: PLC0415 - a box does without
     from wattline_agent.orders_kube import MANAGER, KubeOrders, published  # noqa: PLC0415 - as above
@@ -35,5 +35,5 @@ async def opened(config: Config, clock: Clock) -> AsyncIterator[Source]:
     reached = access.Access(config.api_server) if config.api_server else access.in_cluster()
     async with client.session(reached, MANAGER) as session:
         kube = client.Kube(session, reached, manager=MANAGER)
-        orders = KubeOrders(kube, config.node, config.namespace, clock)
+        orders = KubeOrders(kube, config.node, config.namespace, clock, config.settings)
         yield Source(orders, partial(published, kube, config.node))

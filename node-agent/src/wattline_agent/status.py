@@ -5,14 +5,10 @@ from typing import Any
 from wattline.api.base import GROUP, VERSION, Metadata, Spec
 from wattline.api.powernode import NodeState, PodGpus, PowerNodeStatus
 from wattline_agent.messages import View
+from wattline_agent.settings import DEFAULTS, Settings
 
-HEARTBEAT_SECONDS = 60.0
-"""At most this often when no outcome changed."""
-DEMAND_SECONDS = 10.0
 DEMAND_RATIO = 0.1
-"""Ours: a demand that moved by a tenth is told after ten seconds, because balance shares watts by it every 15."""
-STALE_SECONDS = 10.0
-"""A device process silent for so long may hang in a driver call: readings are stale, the state degraded."""
+"""Ours: a demand that moved by a tenth is told."""
 
 
 class StatusFile(Spec):
@@ -24,19 +20,21 @@ class StatusFile(Spec):
     status: PowerNodeStatus
 
 
-def stale(seen: View, now: float) -> bool:
+def stale(seen: View, now: float, settings: Settings = DEFAULTS) -> bool:
     """Whether the device process has been silent for too long."""
-    return now - seen.at_seconds > STALE_SECONDS
+    return now - seen.at_seconds > settings.view_stale_seconds
 
 
-def status(seen: View, address: str, now: float, pods: tuple[PodGpus, ...] = ()) -> PowerNodeStatus:
+def status(
+    seen: View, address: str, now: float, pods: tuple[PodGpus, ...] = (), settings: Settings = DEFAULTS
+) -> PowerNodeStatus:
     """Return the status that a view is, with the pods that have the GPUs."""
     return PowerNodeStatus(
         observed_generation=seen.observed_generation,
         epoch=seen.epoch,
         boot_id=seen.boot_id,
         address=address,
-        state=NodeState.DEGRADED if stale(seen, now) else seen.state,
+        state=NodeState.DEGRADED if stale(seen, now, settings) else seen.state,
         bound_watts=seen.bound_watts,
         demand_watts=seen.demand_watts,
         gpus=tuple(gpu.status for gpu in seen.gpus),
@@ -47,7 +45,8 @@ def status(seen: View, address: str, now: float, pods: tuple[PodGpus, ...] = ())
 class Due:
     """Says when a status is to be written."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings = DEFAULTS) -> None:
+        self._settings = settings
         self._last: PowerNodeStatus | None = None
         self._at = float("-inf")
 
@@ -58,7 +57,9 @@ class Due:
         moved = abs(fresh.demand_watts - self._last.demand_watts) > DEMAND_RATIO * max(
             fresh.demand_watts, self._last.demand_watts
         )
-        return now - self._at >= (DEMAND_SECONDS if moved else HEARTBEAT_SECONDS)
+        return now - self._at >= (
+            self._settings.demand_seconds if moved else self._settings.heartbeat_seconds
+        )
 
     def wrote(self, written: PowerNodeStatus, now: float) -> None:
         """Note what stands there now."""

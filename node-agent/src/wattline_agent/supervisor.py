@@ -18,13 +18,6 @@ from wattline_agent.locks import Taken, take
 
 log = logging.getLogger("wattline-node-agent")
 
-FIRST_WAIT_SECONDS = 0.2
-LONGEST_WAIT_SECONDS = 10.0
-CALM_SECONDS = 30.0
-"""A child that ran for so long starts its waits from the beginning."""
-STAGE_SECONDS = 15.0
-"""Wall time between the two requests to stop, and after the second until we leave a hung driver call alone."""
-
 
 class Child:
     """One child process and how it is started again."""
@@ -33,7 +26,8 @@ class Child:
         self.name = module.rpartition(".")[2].replace("_", " ")
         self._arguments = [sys.executable, "-m", module, config.dumps(), str(descriptor)]
         self._descriptors = (descriptor, *keep)
-        self._wait_seconds = FIRST_WAIT_SECONDS
+        self._settings = config.settings
+        self._wait_seconds = config.settings.restart_first_wall_seconds
         self._started_at = 0.0
         self._again_at = 0.0
         self.process: subprocess.Popen[bytes] | None = None
@@ -55,8 +49,13 @@ class Child:
 
     def again(self, code: int) -> None:
         """Plan the next start, later each time it dies young."""
-        calm = time.monotonic() - self._started_at > CALM_SECONDS
-        self._wait_seconds = FIRST_WAIT_SECONDS if calm else min(2 * self._wait_seconds, LONGEST_WAIT_SECONDS)
+        settings = self._settings
+        calm = time.monotonic() - self._started_at > settings.restart_calm_wall_seconds
+        self._wait_seconds = (
+            settings.restart_first_wall_seconds
+            if calm
+            else min(2 * self._wait_seconds, settings.restart_longest_wall_seconds)
+        )
         self._again_at = time.monotonic() + (0.0 if code == EXIT_AGAIN else self._wait_seconds)
         self.process = None
 
@@ -115,15 +114,15 @@ def run(config: Config) -> int:
             if child.due():
                 child.start()
         time.sleep(0.05)
-    return _stop(device, network) or code
+    return _stop(device, network, config.settings.stop_stage_wall_seconds) or code
 
 
-def _stop(device: Child, network: Child) -> int:
+def _stop(device: Child, network: Child, stage_seconds: float) -> int:
     """Stop the device process in two stages, then the network process, which still tells how it ended."""
     gone = False
     for how in (signal.SIGTERM, GIVE_UP):
         device.ask(how)
-        gone = device.left(STAGE_SECONDS)
+        gone = device.left(stage_seconds)
         if gone:
             break
     network.ask(GIVE_UP)

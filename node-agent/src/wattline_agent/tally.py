@@ -10,8 +10,6 @@ PASS_BOUNDS_SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 1.0, 5.0)
 """Ours: around the 200 ms that a pass may take."""
 MOVES = 256
 """Ours: more than the moves of one view's memory on a node of sixteen GPUs."""
-TOLD_SECONDS = 5.0
-"""A move is told in every view for so long, because a view may be missed."""
 
 
 @dataclass(slots=True)
@@ -74,6 +72,6 @@ class Tally:
         self.moved += 1
         self.moves.append(Moved(now, self.moved, uuid, what, why))
 
-    def recent(self, now: float) -> tuple[Moved, ...]:
-        """Return the moves that are still to be told."""
-        return tuple(each for each in self.moves if now - each.at_seconds <= TOLD_SECONDS)
+    def recent(self, now: float, seconds: float) -> tuple[Moved, ...]:
+        """Return the moves of the last seconds."""
+        return tuple(each for each in self.moves if now - each.at_seconds <= seconds)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from wattline.api.powernode import Outcome
 from wattline.model.errors import GpuBlocked, GpuError, GpuLost
 from wattline_agent.device import Device, DriverAway, DriverChanged
-from wattline_agent.gpu import AGAIN_SECONDS, BLOCKED_SECONDS, LIMIT_TOLERANCE_WATTS, STALE_SECONDS, Gpu
+from wattline_agent.gpu import LIMIT_TOLERANCE_WATTS, Gpu
 from wattline_agent.record import RecordFile
 from wattline_agent.tally import Tally
 
@@ -36,7 +36,7 @@ class Touch:
             gpu.lose(str(error))
         except GpuError as error:
             self.tally.failures[_word(error)] += 1
-            gpu.failed(str(error), now, STALE_SECONDS)
+            gpu.failed(str(error), now)
         else:
             drift = gpu.saw(reading, now)
             if drift:
@@ -50,7 +50,7 @@ class Touch:
                 self._device.set_persistence(gpu.identity.uuid, on=on)
         except GpuBlocked as error:
             self.tally.actuations["persistence", "on" if on else "off", Outcome.BLOCKED] += 1
-            gpu.hold(Outcome.BLOCKED, f"Persistence: {error}", now + BLOCKED_SECONDS)
+            gpu.hold(Outcome.BLOCKED, f"Persistence: {error}", now + gpu.settings.blocked_seconds)
             return
         except GpuError as error:
             self._failed(gpu, error, now, "persistence", "on" if on else "off")
@@ -61,7 +61,11 @@ class Touch:
             "persistence", "on" if on else "off", Outcome.APPLIED if kept else Outcome.ERROR
         ] += 1
         if not kept:
-            gpu.hold(Outcome.BLOCKED, "Persistence: the driver does not keep the mode", now + BLOCKED_SECONDS)
+            gpu.hold(
+                Outcome.BLOCKED,
+                "Persistence: the driver does not keep the mode",
+                now + gpu.settings.blocked_seconds,
+            )
 
     def set_limit(self, gpu: Gpu, watts: float, now: float, why: str) -> None:
         """Set a power limit and read it back; ``why`` is for people."""
@@ -87,7 +91,7 @@ class Touch:
             gpu.hold(
                 Outcome.ERROR,
                 f"ReadBackMismatch: asked for {watts:.0f} W, reads {gpu.asked_watts:.0f} W",
-                now + AGAIN_SECONDS,
+                now + gpu.settings.again_seconds,
             )
             return
         self.tally.actuations["limit", direction, Outcome.APPLIED] += 1
@@ -103,7 +107,11 @@ class Touch:
             try:
                 self._record.remember(uuid, replace(was, clock_touched=True))
             except OSError as error:
-                gpu.hold(Outcome.ERROR, f"NoRecord: the lock cannot be noted: {error}", now + AGAIN_SECONDS)
+                gpu.hold(
+                    Outcome.ERROR,
+                    f"NoRecord: the lock cannot be noted: {error}",
+                    now + gpu.settings.again_seconds,
+                )
                 return
         gpu.wrote(now)
         gpu.limit_last = False
@@ -144,7 +152,11 @@ class Touch:
         elif isinstance(error, GpuLost):
             gpu.lose(str(error))
         else:
-            gpu.hold(outcome, str(error), now + (BLOCKED_SECONDS if blocked else AGAIN_SECONDS))
+            gpu.hold(
+                outcome,
+                str(error),
+                now + (gpu.settings.blocked_seconds if blocked else gpu.settings.again_seconds),
+            )
 
 
 def _clock(mhz: int | None) -> str:

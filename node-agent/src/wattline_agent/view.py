@@ -57,7 +57,7 @@ def view(governor: Governor, boot_id: str, now: float) -> View:
                 what=each.what,
                 why=each.why,
             )
-            for each in hands.tally.recent(now)
+            for each in hands.tally.recent(now, governor.settings.moves_told_seconds)
         ),
     )
 

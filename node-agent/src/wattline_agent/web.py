@@ -13,6 +13,7 @@ from wattline_agent.dcgm import exposition
 from wattline_agent.messages import View
 from wattline_agent.metrics import AgentCollector
 from wattline_agent.pods import Mapped
+from wattline_agent.settings import DEFAULTS, Settings
 from wattline_agent.status import stale
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -28,11 +29,12 @@ class Face:
     status: Callable[[], PowerNodeStatus | None]
     pods: Callable[[], Mapped]
     decisions: Callable[[str | None], DecisionsView]
+    settings: Settings = DEFAULTS
 
     def fresh(self) -> View | None:
         """Return the last view, unless it is too old to be served as a reading."""
         view = self.view()
-        return None if view is None or stale(view, self.now()) else view
+        return None if view is None or stale(view, self.now(), self.settings) else view
 
 
 def app(face: Face) -> web.Application:

@@ -11,11 +11,11 @@ from wattline.model.bounds import bound_watts
 from wattline.model.errors import GpuLost
 from wattline.model.gpu import EventReason, GpuIdentity, GpuReading
 from wattline_agent.device import DriverAway
-from wattline_agent.governor import SAFETY_SECONDS, Governor
+from wattline_agent.governor import Governor
 from wattline_agent.hands import Hands
 from wattline_agent.messages import LeaseSeen, LoadsSeen, OrderSeen, ReplicaLoadSeen
 from wattline_agent.record import RecordFile, write_synced
-from wattline_agent.safety import Bands
+from wattline_agent.settings import DEFAULTS, Settings
 from wattline_agent.view import view
 
 PRODUCT = "NVIDIA H100 80GB HBM3"
@@ -138,6 +138,7 @@ class Rig:
     at_seconds: float = 1000.0
     boot_id: str = BOOT
     renewals: int = 0
+    settings: Settings = DEFAULTS
     agent: Governor | None = None
 
     def start(self) -> "Rig":
@@ -149,8 +150,8 @@ class Rig:
             claimed.add(uuid)
 
         ticks = count()
-        hands = Hands(self.device, record, claim, lambda: next(ticks) * CALL_SECONDS)
-        self.agent = Governor(hands, Bands())
+        hands = Hands(self.device, record, claim, lambda: next(ticks) * CALL_SECONDS, self.settings)
+        self.agent = Governor(hands, self.settings)
         return self
 
     @property
@@ -165,11 +166,11 @@ class Rig:
         """Let time pass; the lease is renewed at its start unless told otherwise."""
         if renewing:
             self.renew()
-        for _ in range(round(seconds / SAFETY_SECONDS)):
+        for _ in range(round(seconds / self.settings.safety_seconds)):
             if loads is not None:
                 self.hear(loads)
             self.governor.tick(self.at_seconds)
-            self.at_seconds = round(self.at_seconds + SAFETY_SECONDS, 3)
+            self.at_seconds = round(self.at_seconds + self.settings.safety_seconds, 3)
         return self
 
     def renew(self, *, epoch: int = 1) -> None:

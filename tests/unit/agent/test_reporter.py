@@ -10,7 +10,8 @@ from wattline.api.powernode import NodeState, PodGpus, PowerNodeStatus
 from wattline.doors.clock import LoopClock
 from wattline.model.errors import ClusterError
 from wattline_agent.messages import LeaseSeen, OrderSeen
-from wattline_agent.reporter import LONGEST_SECONDS, Reporter
+from wattline_agent.reporter import Reporter
+from wattline_agent.settings import DEFAULTS
 
 
 @dataclass
@@ -91,8 +92,8 @@ async def test_a_status_that_could_not_be_written_is_written_when_the_server_is_
     board.away, node.status = False, node.status.model_copy(update={"state": NodeState.ENFORCING})
     await task
 
-    assert tries <= 100 / LONGEST_SECONDS + 6, "less and less often"
-    assert board.written[0][0] <= 100 + LONGEST_SECONDS
+    assert tries <= 100 / DEFAULTS.report_longest_seconds + 6, "less and less often"
+    assert board.written[0][0] <= 100 + DEFAULTS.report_longest_seconds
     assert board.written[0][1].state is NodeState.ENFORCING
     assert caplog.text.count("the server is away") == 1
 
