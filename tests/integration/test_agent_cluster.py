@@ -4,7 +4,6 @@ import asyncio
 import json
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from grpc import StatusCode
 from tests.fakes.apiserver import FakeApiServer
 from tests.fakes.kubelet import FakeKubelet, container, pod
 from tests.integration.agent_box import PRODUCT, SPEED, UUIDS, Box, ended, ordered
+from tests.waiting import beside, within
 
 from wattline.api.powernode import LeaseRef, NodeState, PodGpus, PowerNodeStatus
 from wattline.cli.wait_ready import ask
@@ -77,25 +77,14 @@ class Node(Box):
         return None if not found else PowerNodeStatus.model_validate(found)
 
 
-async def until(done, seconds: float = 30.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not done():
-            await asyncio.sleep(0.02)
+until = within(seconds=30.0)
 
 
-@asynccontextmanager
-async def renewing(node: Node) -> AsyncIterator[None]:
-    async def renew() -> None:
-        while True:
-            if node.renewing:
-                node.renew_once()
-            await asyncio.sleep(0.1)
-
-    task = asyncio.create_task(renew())
-    try:
-        yield
-    finally:
-        task.cancel()
+async def renew(node: Node) -> None:
+    while True:
+        if node.renewing:
+            node.renew_once()
+        await asyncio.sleep(0.1)
 
 
 @pytest.fixture
@@ -103,7 +92,7 @@ async def node(tmp_path, nvml_library) -> AsyncIterator[Node]:
     bank = GpuBank.create(tmp_path / "n1.gpus", [Gpu(PRODUCTS["h100"], uuid) for uuid in UUIDS])
     async with FakeApiServer() as server, FakeKubelet(tmp_path / "kubelet.sock") as kubelet:
         node = Node(tmp_path / "state", bank, nvml_library, server=server, kubelet=kubelet)
-        async with renewing(node):
+        async with beside(renew(node)):
             yield node
         Faults(bank.mapping).clear()
         for agent in node.agents:

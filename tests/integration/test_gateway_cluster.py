@@ -8,6 +8,7 @@ import openai
 import pytest
 from tests.fakes.apiserver import FakeApiServer
 from tests.integration.gateway_backend import Backend
+from tests.waiting import within
 
 from wattline.doors.clock import BootClock
 from wattline.doors.kube.access import Access
@@ -79,10 +80,7 @@ class Cluster:
         return {n for n, r in self.gateway.pools[name].replicas.items() if r.usable}
 
 
-async def until(holds, seconds=5.0):
-    async with asyncio.timeout(seconds):
-        while not holds():
-            await asyncio.sleep(0.01)
+until = within(seconds=5.0)
 
 
 @contextlib.asynccontextmanager
@@ -240,11 +238,11 @@ async def test_while_the_api_server_is_away_everything_stays_as_it_was_last_told
         server.put(pool("coder", replica(e0)))
         async with gateway_of(server, "agents/coder") as cluster:
             await server.stop()
-            await until(lambda: "stand as they were last told" in caplog.text, 10.0)
+            await until(lambda: "stand as they were last told" in caplog.text, seconds=10.0)
             assert await cluster.ask("s1") == "e0"
             server.put(pool("coder", replica(e1)))
             await server.start()
-            await until(lambda: cluster.usable("agents/coder") == {"e1"}, 10.0)
+            await until(lambda: cluster.usable("agents/coder") == {"e1"}, seconds=10.0)
 
 
 async def test_it_is_ready_once_it_knows_what_there_is(server):

@@ -10,6 +10,7 @@ import sys
 import aiohttp
 import pytest
 from tests.fakes.apiserver import FakeApiServer
+from tests.waiting import within
 
 API = "wattline.dev/v1alpha1"
 OURS = "wattline-system"
@@ -89,10 +90,7 @@ async def asked(process, path):
         return answer.status, await answer.text()
 
 
-async def until(holds, seconds=20.0):
-    async with asyncio.timeout(seconds):
-        while not holds():
-            await asyncio.sleep(0.02)
+until = within(seconds=20.0)
 
 
 def leader(server):

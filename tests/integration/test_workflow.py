@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 from tests.fakes.apiserver import FakeApiServer
 from tests.integration.gateway_backend import Backend
+from tests.waiting import within
 
 from wattline.controller.balance import settle
 from wattline.doors.clock import BootClock, utc, utc_micros
@@ -52,6 +53,8 @@ STEPS = [
     },
 ]
 
+
+until = within(seconds=15.0)
 
 TOOL = {"name": "last", "tool": {"job": {"image": "tests"}}}
 
@@ -116,18 +119,13 @@ class World:
     def status(self, name="fix"):
         return self.server.get("AgentWorkflow", name, "agents").get("status", {})
 
-    async def until(self, holds, seconds=15.0):
-        async with asyncio.timeout(seconds):
-            while not holds():
-                await asyncio.sleep(0.02)
-
     async def operator(self):
         """Passes of the operator, one after the other."""
         async with session(self.access, "wattline-operator") as http, asyncio.TaskGroup() as tasks:
             kube = Kube(http, self.access, manager="wattline-operator")
             watched = Watched(kube, CLOCK, lambda: None)
             tasks.create_task(watched.run())
-            await self.until(lambda: not watched.problem())
+            await until(lambda: not watched.problem())
             fence = Fence(1, CLOCK, CLOCK.now() + 1000)
             leases = DomainLeases(kube, namespace="w", identity="i", fence=fence, stamp=utc_micros)
             events = Events(kube, CLOCK, controller="c", instance="i", stamp=utc_micros)
@@ -162,9 +160,7 @@ class World:
         wiring = Wiring(namespace, name, options["run"], options["gateway"])
         for _ in range(self.crashes):
             life = asyncio.create_task(main(self.access, wiring, QUICK))
-            await self.until(
-                lambda: self.status().get("run", {}).get("progress") == "1/3" and self.engine.running
-            )
+            await until(lambda: self.status().get("run", {}).get("progress") == "1/3" and self.engine.running)
             life.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await life
@@ -270,7 +266,7 @@ def over(world, name="fix"):
 async def test_a_workflow_is_run_once_through_the_gateway_and_says_what_it_cost(world):
     world.engine.step_seconds = 0.1
     world.apply()
-    await world.until(lambda: over(world))
+    await until(lambda: over(world))
     status = world.status()
     run = status["run"]
 
@@ -296,7 +292,7 @@ async def test_a_runner_that_crashes_goes_on_where_it_was(world):
     world.crashes = 1
     world.engine.step_seconds = 0.2
     world.apply()
-    await world.until(lambda: over(world))
+    await until(lambda: over(world))
     run = world.status()["run"]
 
     assert (run["phase"], run["progress"]) == ("Succeeded", "3/3")
@@ -311,7 +307,7 @@ async def test_a_run_that_used_up_its_joules_is_stopped_between_turns(world):
         {"name": f"ask-{n}", "llm": {"model": MODEL, "prompt": f"p{n}", "maxTokens": 2}} for n in range(9)
     ]
     world.apply(steps=[*asks, TOOL], budget={"maxJoules": 99, "onExceeded": "Stop"})
-    await world.until(lambda: over(world))
+    await until(lambda: over(world))
     status = world.status()
 
     assert (status["phase"], status["reason"]) == ("Failed", "BudgetExhausted")
@@ -324,12 +320,12 @@ async def test_a_run_that_used_up_its_joules_is_stopped_between_turns(world):
 
 async def test_a_run_waits_with_a_reason_while_there_is_no_room(world):
     world.apply(steps=[{"name": "plan", "llm": {"model": "late/model", "prompt": "p"}}])
-    await world.until(lambda: world.status().get("reason") == "WaitingForModel")
+    await until(lambda: world.status().get("reason") == "WaitingForModel")
     late = pool(world.engine)
     late["metadata"]["name"] = "late"
     late["spec"]["model"] = "late/model"
     world.server.put(late)
-    await world.until(lambda: over(world))
+    await until(lambda: over(world))
 
     assert world.status()["phase"] == "Succeeded"
 
@@ -337,10 +333,10 @@ async def test_a_run_waits_with_a_reason_while_there_is_no_room(world):
 async def test_an_answer_that_breaks_its_schema_is_asked_for_again_and_given_up_after_three(world):
     world.engine.json = ["no", '{"files": 3}', '{"files": ["b.py"]}']
     world.apply("thrice")
-    await world.until(lambda: over(world, "thrice"))
+    await until(lambda: over(world, "thrice"))
     world.engine.json = ['{"files": 3}']
     world.apply("never")
-    await world.until(lambda: over(world, "never"))
+    await until(lambda: over(world, "never"))
 
     assert world.status("thrice")["phase"] == "Succeeded"
     assert json.loads(world.status("thrice")["run"]["steps"][0]["answer"]) == {"files": ["b.py"]}
@@ -352,7 +348,7 @@ async def test_an_answer_that_breaks_its_schema_is_asked_for_again_and_given_up_
 async def test_a_tool_that_fails_ends_the_run_with_its_last_words(world):
     world.tool_answers = ("2 failed", 1)
     world.apply()
-    await world.until(lambda: over(world))
+    await until(lambda: over(world))
 
     assert world.status()["run"]["message"] == "test: exit status 1: 2 failed"
 
@@ -371,7 +367,7 @@ async def test_agents_elsewhere_that_name_a_workflow_are_held_to_its_budget(worl
         async with world.http.post(url, json=body, headers=headers) as response:
             return response.status, await response.json(), response.headers
 
-    await world.until(lambda: world.status("night").get("reason") == "AgentsElsewhere")
+    await until(lambda: world.status("night").get("reason") == "AgentsElsewhere")
     async with asyncio.timeout(10):
         while (await ask())[0] != 200:  # the gateway may see the workflow later than the operator
             await asyncio.sleep(0.05)

@@ -1,10 +1,11 @@
 """Which pod has which GPU, followed over a real socket: what is not said now stays, and what cannot be mapped is told."""
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import grpc
 from tests.fakes.kubelet import FakeKubelet, container, pod
+from tests.waiting import beside, until
 
 from wattline.doors.clock import BootClock
 from wattline.model.errors import ClusterError
@@ -18,19 +19,8 @@ KINDS = Kinds(("nvidia.com/gpu",), ("gpu.nvidia.com",))
 @asynccontextmanager
 async def following(path, known, read_slices=None):
     kubelet = Kubelet(path, KINDS, FAST, lambda: known, read_slices)
-    task = asyncio.create_task(kubelet.follow())
-    try:
+    async with beside(kubelet.follow()):
         yield kubelet
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-async def until(done) -> None:
-    async with asyncio.timeout(10):
-        while not done():
-            await asyncio.sleep(0.01)
 
 
 def has(kubelet) -> dict[str, tuple[str, ...]]:

@@ -1,11 +1,12 @@
 """Orders from an API server over a real socket: what is watched, what is written, and what an outage leaves in place."""
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import pytest
 from tests.fakes.apiserver import FakeApiServer
 from tests.unit.agent.rig import but, spec
+from tests.waiting import beside, until
 
 from wattline.api.powernode import GpuStatus, NodeState, PodGpus, PowerNodeSpec, PowerNodeStatus
 from wattline.doors.clock import BootClock
@@ -54,19 +55,8 @@ async def following(server: FakeApiServer, *, account=None):
     access = Access(server.url) if account is None else Access(server.url, token=account.read_text)
     async with session(access, MANAGER) as http:
         orders = KubeOrders(Kube(http, access, manager=MANAGER), "n1", "wattline-system", CLOCK)
-        task = asyncio.create_task(orders.follow())
-        try:
+        async with beside(orders.follow()):
             yield orders
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-
-
-async def until(done, seconds: float = 10.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not done():
-            await asyncio.sleep(0.01)
 
 
 async def test_the_order_of_this_node_and_its_domains_lease_are_seen_as_they_change():

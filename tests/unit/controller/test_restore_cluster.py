@@ -1,10 +1,10 @@
 """Restoring a cluster: no operator between, every order a release, and the nodes that kept silent named."""
 
 import asyncio
-import contextlib
 
 import pytest
 from tests.fakes.apiserver import FakeApiServer
+from tests.waiting import beside
 
 from wattline.controller.restore import restore
 from wattline.controller.restore_cluster import HOLD_SECONDS, ClusterOrders
@@ -84,29 +84,19 @@ async def restored(kube: Kube, *, seconds: float = 30.0) -> tuple[tuple[str, ...
     return left, said
 
 
-@contextlib.asynccontextmanager
-async def agents(server: FakeApiServer, *names: str):
+async def answer(server: FakeApiServer, names: tuple[str, ...]) -> None:
+    while True:
+        for name in names:
+            spec, meta = (server.get("PowerNode", name)[part] for part in ("spec", "metadata"))
+            if spec.get("release"):
+                now = {"observedGeneration": meta["generation"], "epoch": spec["epoch"], "state": "Released"}
+                server.patch("PowerNode", name, {"status": now}, part="status")
+        await asyncio.sleep(0.005)
+
+
+def agents(server: FakeApiServer, *names: str):
     """Agents that put their GPUs back when told to."""
-
-    async def answer() -> None:
-        while True:
-            for name in names:
-                spec, meta = (server.get("PowerNode", name)[part] for part in ("spec", "metadata"))
-                if spec.get("release"):
-                    now = {
-                        "observedGeneration": meta["generation"],
-                        "epoch": spec["epoch"],
-                        "state": "Released",
-                    }
-                    server.patch("PowerNode", name, {"status": now}, part="status")
-            await asyncio.sleep(0.005)
-
-    task = asyncio.create_task(answer())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+    return beside(answer(server, names))
 
 
 async def test_every_node_is_ordered_to_release_and_is_ours_no_more_once_it_has(server, kube):

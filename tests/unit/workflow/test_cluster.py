@@ -6,6 +6,7 @@ import json
 
 import pytest
 from tests.fakes.apiserver import FakeApiServer
+from tests.waiting import until
 
 from wattline.api.workflowrun import Phase
 from wattline.doors.clock import BootClock
@@ -43,11 +44,6 @@ class Here:
 
     async def work(self):
         return await self.here.work(machine.Work("test", job(), {"A": "b"}), self.waits)
-
-    async def until(self, holds):
-        async with asyncio.timeout(10):
-            while not holds():
-                await asyncio.sleep(0.01)
 
     def jobs(self):
         return self.server.all("Job", "agents")
@@ -162,7 +158,7 @@ async def test_a_workflow_of_the_same_name_is_not_written_to(here):
 
 async def test_a_tool_runs_as_a_job_and_answers_with_its_last_words(here):
     working = asyncio.create_task(here.work())
-    await here.until(here.jobs)
+    await until(here.jobs)
     here.over(message="green")
 
     assert await working == "green"
@@ -171,7 +167,7 @@ async def test_a_tool_runs_as_a_job_and_answers_with_its_last_words(here):
 
 async def test_a_job_that_an_earlier_runner_made_is_gone_on_with(here):
     first = asyncio.create_task(here.work())
-    await here.until(here.jobs)
+    await until(here.jobs)
     first.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await first
@@ -184,10 +180,10 @@ async def test_a_job_that_an_earlier_runner_made_is_gone_on_with(here):
 
 async def test_a_job_that_somebody_deleted_is_made_again(here):
     working = asyncio.create_task(here.work())
-    await here.until(here.jobs)
+    await until(here.jobs)
     uid = here.jobs()[0]["metadata"]["uid"]
     here.server.remove("Job", here.job, "agents")
-    await here.until(lambda: here.jobs() and here.jobs()[0]["metadata"]["uid"] != uid)
+    await until(lambda: here.jobs() and here.jobs()[0]["metadata"]["uid"] != uid)
     here.over()
 
     assert await working == "green"
@@ -195,7 +191,7 @@ async def test_a_job_that_somebody_deleted_is_made_again(here):
 
 async def test_a_tool_that_fails_gives_its_step_up_with_its_last_words(here):
     working = asyncio.create_task(here.work())
-    await here.until(here.jobs)
+    await until(here.jobs)
     here.over(well=False, message="1 failed", code=1)
 
     with pytest.raises(StepFailedError, match="exit status 1: 1 failed"):
@@ -211,9 +207,9 @@ async def test_a_job_that_the_cluster_does_not_take_gives_its_step_up(here):
 
 async def test_what_a_tool_waits_for_is_told(here):
     working = asyncio.create_task(here.work())
-    await here.until(here.jobs)
+    await until(here.jobs)
     here.pod({"conditions": [{"type": "PodScheduled", "status": "False", "message": "0/3 nodes"}]})
-    await here.until(lambda: here.waited)
+    await until(lambda: here.waited)
     here.over()
 
     await working

@@ -5,6 +5,7 @@ import contextlib
 
 import pytest
 from tests.fakes.apiserver import FakeApiServer
+from tests.waiting import beside, within
 
 from wattline.doors.clock import BootClock
 from wattline.doors.kube import cache as caching
@@ -16,6 +17,9 @@ from wattline.doors.kube.resources import NODES
 
 def node(name, **labels):
     return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}, "spec": {}}
+
+
+until = within(seconds=20.0)
 
 
 @contextlib.asynccontextmanager
@@ -34,19 +38,8 @@ async def nodes(server, **options):
             **options,
         )
         made.told = told
-        task = asyncio.create_task(made.run())
-        try:
+        async with beside(made.run()):
             yield made
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-
-
-async def until(holds, seconds=20.0):
-    async with asyncio.timeout(seconds):
-        while not holds():
-            await asyncio.sleep(0.005)
 
 
 @pytest.fixture(params=[True, False], ids=["with WatchList", "an older server"])

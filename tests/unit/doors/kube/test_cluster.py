@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from tests.fakes.apiserver import FakeApiServer
+from tests.waiting import beside, within
 
 from wattline.api.base import Condition, ConditionStatus
 from wattline.api.inferencepool import InferencePoolStatus
@@ -68,6 +69,9 @@ def enforced(reason="WithinBudget", **status):
     return PowerDomainStatus(observed_generation=1, conditions=(condition,), **status)
 
 
+until = within(seconds=20.0)
+
+
 @pytest.fixture
 async def server():
     async with FakeApiServer() as made:
@@ -85,21 +89,10 @@ async def door(server, epoch=7, speed=SPEED):
         leases = DomainLeases(kube, namespace="ours", identity="me", fence=fence, stamp=utc_micros)
         events = Events(kube, clock, controller="wattline.dev/x", instance="me", stamp=utc_micros)
         made = KubeCluster(kube, watched, fence, leases, events, clock, lease_seconds=60, image="w:1")
-        task = asyncio.create_task(watched.run())
-        try:
+        async with beside(watched.run()):
             await until(lambda: not watched.problem())
             nudges.clear()
             yield SimpleNamespace(cluster=made, fence=fence, watched=watched, nudges=nudges, clock=clock)
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-
-
-async def until(holds):
-    async with asyncio.timeout(20):
-        while not holds():
-            await asyncio.sleep(0.005)
 
 
 async def test_it_sees_everything_that_is_declared_and_running(server):
