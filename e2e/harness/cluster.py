@@ -106,6 +106,11 @@ class Cluster:
         where = ("--namespace", namespace) if namespace else ()
         self.kubectl("apply", "--server-side", "--validate=strict", *where, "-f", "-", stdin=manifest)
 
+    def make_namespace(self, name: str) -> None:
+        """Make a namespace; pods may be made in it at once."""
+        self.kubectl("create", "namespace", name)
+        self.kubectl("wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=50s")
+
     def load(self, *images: Image) -> None:
         """Make images known to every node."""
         self.provider.load(images)

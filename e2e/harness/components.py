@@ -76,12 +76,9 @@ class Components:
     def controller_manager(self) -> list[str | Path]:
         """The controllers of Kubernetes itself."""
         settings, file = self._settings, self._pki.file
-        config = self._pki.kubeconfig("controller-manager")
         return [
             self.program("kube-controller-manager"),
-            f"--kubeconfig={config}",
-            f"--authentication-kubeconfig={config}",
-            f"--authorization-kubeconfig={config}",
+            *self._as("controller-manager"),
             f"--service-account-private-key-file={file('service-accounts.key')}",
             f"--root-ca-file={file('ca.crt')}",
             "--use-service-account-credentials",
@@ -97,12 +94,9 @@ class Components:
 
     def scheduler(self) -> list[str | Path]:
         """The scheduler."""
-        config = self._pki.kubeconfig("scheduler")
         return [
             self.program("kube-scheduler"),
-            f"--kubeconfig={config}",
-            f"--authentication-kubeconfig={config}",
-            f"--authorization-kubeconfig={config}",
+            *self._as("scheduler"),
             "--leader-elect=false",
             f"--secure-port={self._settings.scheduler_port}",
         ]
@@ -138,6 +132,12 @@ class Components:
             f"-env=LD_LIBRARY_PATH={state}/lib",
             f"-env=WATTLINE_FAKE_NVML={state}/fake/{self._settings.node}.gpus",
         ]
+
+    def _as(self, name: str) -> list[str]:
+        """Who a controller is, and who it asks whether its own callers may call."""
+        config = self._pki.kubeconfig(name)
+        flags = ("kubeconfig", "authentication-kubeconfig", "authorization-kubeconfig")
+        return [f"--{flag}={config}" for flag in flags]
 
     def _kubelet(self) -> dict[str, Any]:
         settings, file = self._settings, self._pki.file

@@ -1,10 +1,7 @@
 """A row of GPUs in service: what people change about it, and what is to be seen of it meanwhile."""
 
 import json
-import urllib.request
 from typing import Any
-
-from prometheus_client.parser import text_string_to_metric_families
 
 from harness.command import wait_until
 from harness.release import NAMESPACE
@@ -14,8 +11,6 @@ OVERHEAD_WATTS = 300.0
 RESERVED_WATTS = 100.0
 BESIDE_WATTS = OVERHEAD_WATTS + RESERVED_WATTS
 """What hangs on a domain's breaker beside its node's GPUs, where nothing else is said."""
-
-PORTS = {"operator": 9809, "gateway": 8080, "agent": 9808}
 
 
 class Site:
@@ -116,16 +111,3 @@ class Site:
 def budget(watts: float, *, overhead: float = OVERHEAD_WATTS, reserved: float = RESERVED_WATTS) -> Any:
     """Return a domain's budget."""
     return {"watts": watts, "nodeOverheadWatts": overhead, "reservedWatts": reserved}
-
-
-def metrics(pod: dict[str, Any]) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-    """Return what a pod of the product tells Prometheus, by name and labels."""
-    part = pod["metadata"]["labels"]["app.kubernetes.io/component"]
-    url = f"http://{pod['status']['podIP']}:{PORTS[part]}/metrics"
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        text = answer.read().decode()
-    return {
-        (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }

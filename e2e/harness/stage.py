@@ -6,6 +6,7 @@ import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from harness.cluster import Cluster
 from harness.command import HarnessError, run, wait_until
 from harness.images import WATTLINE
 from harness.local import Local
+from harness.metrics import Told, series, told_at
 from harness.release import NAMESPACE, Release
+from harness.traffic import Agents
 from harness.world import World
 
 MODEL = "Qwen/Qwen3-Coder-30B-A3B-Instruct-FP8"
@@ -84,11 +87,25 @@ class Stage:
             all_served, f"{replicas} replicas of {pool} serve", timeout_seconds=seconds, every_seconds=0.3
         )
 
-    @property
+    @cached_property
     def gateway(self) -> str:
-        """Where agents call."""
+        """Where agents call; known from the first time on, also without the API server."""
         spec = self.cluster.get("service", "wattline-gateway", "-n", NAMESPACE)["spec"]
         return f"http://{spec['clusterIP']}:{spec['ports'][0]['port']}"
+
+    def agents(self, workflow: str | None = None, model: str = MODEL) -> Agents:
+        """Return agents that call the gateway, and name a workflow of the namespace if they are told to."""
+        return Agents(self.gateway, model, workflow and f"{self.namespace}/{workflow}")
+
+    def told(self) -> Told:
+        """Return what the gateway tells Prometheus."""
+        return told_at(self.gateway)
+
+    def usable(self, pool: str) -> set[str]:
+        """Return the replicas of a pool that the gateway sends turns to."""
+        of = f"{self.namespace}/{pool}"
+        told = series(self.told(), "wattline_replica_usable")
+        return {labels["replica"] for labels, value in told if labels["pool"] == of and value}
 
     def engine(self, model: str = MODEL, *, gpus: int = 1) -> dict[str, Any]:
         """Return a pod's spec that serves a model on simulated GPUs of the node."""
@@ -135,6 +152,16 @@ def domain(name: str, watts: float, **spec: Any) -> dict[str, Any]:
     }
 
 
+def external(name: str, tenant: str, **spec: Any) -> dict[str, Any]:
+    """Return a workflow of agents that run elsewhere."""
+    return {
+        "apiVersion": API,
+        "kind": "AgentWorkflow",
+        "metadata": {"name": name},
+        "spec": {"trigger": "External", "tenant": tenant, **spec},
+    }
+
+
 @contextmanager
 def stage(cluster: Cluster, name: str, *values: str) -> Iterator[Stage]:
     """The chart installed, with values as for --set, and a world beside it; all of it goes at the end."""
@@ -148,8 +175,7 @@ def stage(cluster: Cluster, name: str, *values: str) -> Iterator[Stage]:
         undo.callback(cluster.kubectl, "delete", "namespace", namespace, "--wait=false", check=False)
         undo.callback(release.uninstall)
         release.install("restore.timeoutSeconds=15", *values)
-        cluster.kubectl("create", "namespace", namespace)
-        cluster.kubectl("wait", "--for=create", "serviceaccount/default", "-n", namespace, "--timeout=20s")
+        cluster.make_namespace(namespace)
         world.start(namespace)
         undo.callback(cluster.kubectl, "label", "node", node, f"{MANAGED}-", check=False)
         cluster.kubectl("label", "node", node, f"{MANAGED}=true", "--overwrite")

@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 WORDS_OF_A_TURN = 60
+HELLO = [{"role": "user", "content": "say something " * 20}]
+"""A first turn."""
 
 
 class Agents:
@@ -35,6 +37,10 @@ class Agents:
             messages.append({"role": "user", "content": "the tool said: " + "it works. " * 80})
         self._call(f"/finish_session?session_id={name}", {}, b"")
         return answered
+
+    def answered(self, session: str) -> bool:
+        """Whether a first turn has an answer."""
+        return self.ask(session, HELLO)[0] == 200
 
     def ask(
         self, session: str, messages: list[dict[str, Any]], *, model: str | None = None

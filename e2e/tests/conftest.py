@@ -108,8 +108,7 @@ def kwok(cluster: Cluster) -> Iterator[Kwok]:
 def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace of the test's own; pods may be made in it at once. Where the test failed, what happened there is told."""
     name = f"e2e-{secrets.token_hex(4)}"
-    cluster.kubectl("create", "namespace", name)
-    cluster.kubectl("wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=20s")
+    cluster.make_namespace(name)
     yield name
     if getattr(request.node, "failed", False):
         print(cluster.kubectl("get", "pods,events", "-n", name, "-o", "wide", check=False))

@@ -12,8 +12,9 @@ import pytest
 from harness.cluster import Cluster
 from harness.command import wait_until
 from harness.judge import Judge
+from harness.metrics import series, told_by
 from harness.replay import Traffic, runs
-from harness.site import Site, budget, metrics
+from harness.site import Site, budget
 from harness.stage import MODEL, OTHER_MODEL, stage
 from harness.watch import Watch, now
 
@@ -189,14 +190,10 @@ def _divided(site: Site) -> dict[str, dict[str, float]]:
     accounts: dict[str, dict[str, float]] = {}
 
     def divided() -> bool:
-        told = metrics(gateway)
-        for (name, labels), joules in told.items():
-            if name == "wattline_gateway_energy_joules_total":
-                said = dict(labels)
-                accounts.setdefault(said["replica"], {})[said["bucket"]] = joules
-        return not any(
-            joules for (name, _), joules in told.items() if name == "wattline_gateway_energy_unsettled_joules"
-        )
+        told = told_by(gateway)
+        for labels, joules in series(told, "wattline_gateway_energy_joules_total"):
+            accounts.setdefault(labels["replica"], {})[labels["bucket"]] = joules
+        return not any(joules for _, joules in series(told, "wattline_gateway_energy_unsettled_joules"))
 
     wait_until(divided, "every joule is divided", timeout_seconds=60)
     return accounts

@@ -10,19 +10,11 @@ from harness.cluster import Cluster
 from harness.command import HarnessError, wait_until
 from harness.local import Local
 from harness.release import NAMESPACE, Release
+from harness.stage import domain
 from harness.world import World
 
 NODE_LIMIT_WATTS = 700.0
-DOMAIN = {
-    "apiVersion": "wattline.dev/v1alpha1",
-    "kind": "PowerDomain",
-    "metadata": {"name": "chart-row"},
-    "spec": {
-        "nodeSelector": {"matchLabels": {"kubernetes.io/hostname": "node1"}},
-        "mode": "Enforce",
-        "budget": {"watts": 4000, "nodeOverheadWatts": 500},
-    },
-}
+DOMAIN = domain("chart-row", 4000, budget={"watts": 4000, "nodeOverheadWatts": 500})
 ACCOUNT = f"system:serviceaccount:{NAMESPACE}:wattline"
 
 
@@ -31,8 +23,7 @@ def world(cluster: Cluster, images) -> Iterator[World]:
     if not isinstance(cluster.provider, Local):
         pytest.skip("the fake GPUs and their journal are the local cluster's")
     world = World(cluster, cluster.provider.settings)
-    cluster.kubectl("create", "namespace", "chart-world")
-    cluster.kubectl("wait", "--for=create", "serviceaccount/default", "-n", "chart-world", "--timeout=20s")
+    cluster.make_namespace("chart-world")
     world.start("chart-world")
     yield world
     cluster.kubectl("delete", "namespace", "chart-world", "--wait=false")

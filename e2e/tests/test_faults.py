@@ -10,9 +10,11 @@ import pytest
 from harness.cluster import Cluster, Components
 from harness.command import wait_until
 from harness.judge import Judge
+from harness.metrics import told_by
+from harness.operators import Operators, pod_of
 from harness.release import NAMESPACE
 from harness.replay import Traffic, played_beside, runs
-from harness.site import BESIDE_WATTS, Site, budget, metrics
+from harness.site import BESIDE_WATTS, Site, budget
 from harness.stage import MODEL, stage
 from harness.watch import Heard, Watch, now
 
@@ -60,12 +62,7 @@ def well_before_and_after(site: Site, judge: Judge) -> Iterator[None]:
 
 def leader(site: Site) -> str:
     """Return who leads, by the name it gave itself."""
-    lease = site.cluster.get("lease", "wattline-operator", "-n", NAMESPACE)
-    return str(lease["spec"]["holderIdentity"])
-
-
-def pod_of(identity: str) -> str:
-    return identity.rpartition("_")[0]
+    return Operators(site.cluster).holder()
 
 
 def epoch(site: Site) -> int:
@@ -130,7 +127,7 @@ def held_by(lease: Heard) -> str:
 
 
 def leads(site: Site, pod: str) -> bool:
-    told = metrics(site.cluster.get("pod", pod, "-n", NAMESPACE))
+    told = told_by(site.cluster.get("pod", pod, "-n", NAMESPACE))
     return told["wattline_operator_leading", frozenset()] == 1
 
 
@@ -228,7 +225,7 @@ def test_without_an_operator_a_pool_and_its_namespace_are_deleted_and_gpus_stay_
 ) -> None:
     kubectl, doomed = site.cluster.kubectl, f"{site.stage.namespace}-doomed"
     asked = now()
-    make_namespace(site, doomed)
+    site.cluster.make_namespace(doomed)
     for name in ("first", "second"):
         site.pool(name, 1, namespace=doomed)
     for name in ("first", "second"):
@@ -236,10 +233,7 @@ def test_without_an_operator_a_pool_and_its_namespace_are_deleted_and_gpus_stay_
     site.until_held(ROW)
     print(f"two more pools are served after {now() - asked:.1f} s")
     before, epoch_before = leader(site), epoch(site)
-    kubectl("scale", "deploy/wattline-operator", "--replicas=0", "-n", NAMESPACE)
-    try:
-        gone = ("--for=delete", "pods", "-l", "app.kubernetes.io/component=operator", "--timeout=40s")
-        kubectl("wait", "-n", NAMESPACE, *gone)
+    with Operators(site.cluster).away():
         began = now()
         kubectl("delete", "wpool", "first", "-n", doomed, "--timeout=10s")
         wait_until(
@@ -251,9 +245,7 @@ def test_without_an_operator_a_pool_and_its_namespace_are_deleted_and_gpus_stay_
         print(f"both are deleted after {now() - began:.1f} s")
 
         assert within_budget(judge, began)
-    finally:
         back = now()
-        kubectl("scale", "deploy/wattline-operator", "--replicas=2", "-n", NAMESPACE)
     until_led_by_another(site, before, epoch_before)
     site.until_held(ROW, seconds=90)
     print(f"held {now() - back:.1f} s after operators were asked for again")
@@ -287,11 +279,6 @@ def test_a_node_that_opts_out_gets_its_limits_back_once_the_budget_has_room(site
     site.change("pdom", ROW, budget=budget(ROW_WATTS))
     site.opt_in()
     site.until_served("coder", 2)
-
-
-def make_namespace(site: Site, name: str) -> None:
-    site.cluster.kubectl("create", "namespace", name)
-    site.cluster.kubectl("wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=50s")
 
 
 def reasons(site: Site) -> set[str]:

@@ -13,6 +13,7 @@ from harness.cluster import Cluster
 from harness.command import wait_until
 from harness.kwok import fleet, let_go
 from harness.local import Local
+from harness.operators import Operators
 from harness.release import NAMESPACE
 from harness.stage import MANAGED, Stage, domain, pool, stage
 
@@ -25,7 +26,6 @@ IDLE_RATIO = 0.02
 IDLE_SECONDS = 30.0
 NOISE = 2.0
 """The machine of the tests is shared, and a core that others heat does the same work in more time."""
-OPERATOR = "app.kubernetes.io/component=operator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +37,8 @@ class Cost:
     peak_mebibytes: float
 
 
-class Operators:
+class Measured(Operators):
     """The operator's pods, looked at from inside."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
-
-    def pods(self) -> dict[str, dict[str, Any]]:
-        """Return the pods that are not ending, by name."""
-        found = self._cluster.get("pods", "-n", NAMESPACE, "-l", OPERATOR)["items"]
-        return {
-            each["metadata"]["name"]: each for each in found if "deletionTimestamp" not in each["metadata"]
-        }
-
-    def leader(self) -> str:
-        """Return the pod that leads."""
-        holder: str = self._cluster.get("lease", "-n", NAMESPACE, "wattline-operator")["spec"][
-            "holderIdentity"
-        ]
-        return next((name for name in self.pods() if name in holder), "")
 
     def cost(self, pod: str) -> Cost:
         """Return what the operator's process, the first of its container, has cost so far."""
@@ -102,7 +85,7 @@ def objects() -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def operators(cluster: Cluster, images: tuple[str, ...], api: client.ApiClient) -> Iterator[Operators]:
+def operators(cluster: Cluster, images: tuple[str, ...], api: client.ApiClient) -> Iterator[Measured]:
     """A cluster of two hundred objects that all hold, with agents that answer."""
     provider = cluster.provider
     if not isinstance(provider, Local):
@@ -115,7 +98,7 @@ def operators(cluster: Cluster, images: tuple[str, ...], api: client.ApiClient) 
         with answering(api, dict.fromkeys(names, GPUS), provider.settings.node_ip):
             try:
                 _declare(made, list(objects()))
-                yield Operators(cluster)
+                yield Measured(cluster)
             finally:
                 let_go(cluster)
 
@@ -129,14 +112,14 @@ def _declare(made: Stage, declared: list[dict[str, Any]]) -> None:
     made.until("wpool", f"pool-{POOLS - 1}", "Ready", "AllReplicasAnswer", seconds=60)
 
 
-def test_two_hundred_objects_are_there(operators: Operators, cluster: Cluster) -> None:
+def test_two_hundred_objects_are_there(operators: Measured, cluster: Cluster) -> None:
     counted = {kind: len(cluster.get(kind, "-A")["items"]) for kind in ("node", "pnode", "wpool", "pdom")}
     print(counted)
 
     assert sum(counted.values()) >= 200
 
 
-def test_idle_it_costs_next_to_nothing(operators: Operators) -> None:
+def test_idle_it_costs_next_to_nothing(operators: Measured) -> None:
     leader = operators.leader()
     time.sleep(10)  # the last of what changed is written
 
@@ -149,7 +132,7 @@ def test_idle_it_costs_next_to_nothing(operators: Operators) -> None:
     assert max(shares.values()) <= IDLE_RATIO * NOISE
 
 
-def test_its_memory_stays_small(operators: Operators) -> None:
+def test_its_memory_stays_small(operators: Measured) -> None:
     for name in operators.pods():
         cost = operators.cost(name)
         print(f"{name}: RSS {cost.rss_mebibytes:.0f} MiB, at most {cost.peak_mebibytes:.0f} MiB")
@@ -157,7 +140,7 @@ def test_its_memory_stays_small(operators: Operators) -> None:
         assert cost.rss_mebibytes <= MEMORY_MEBIBYTES
 
 
-def test_it_is_ready_soon_after_its_start(operators: Operators, cluster: Cluster) -> None:
+def test_it_is_ready_soon_after_its_start(operators: Measured, cluster: Cluster) -> None:
     before = set(operators.pods())
     cluster.kubectl("delete", "pod", operators.leader(), "-n", NAMESPACE, "--wait=false")
     wait_until(lambda: bool(set(operators.pods()) - before), "the pod that follows", timeout_seconds=20)

@@ -1,6 +1,5 @@
 """Pools on a real cluster: where replicas come from, who scales them, and where and when they may run."""
 
-import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,9 +11,9 @@ from harness.cluster import Cluster
 from harness.command import wait_until
 from harness.kwok import fleet, let_go
 from harness.local import Local
+from harness.operators import Operators
 from harness.release import NAMESPACE
-from harness.stage import MANAGED, MODEL, Stage, domain, pool, stage
-from harness.traffic import Agents
+from harness.stage import MANAGED, OTHER_MODEL, Stage, domain, pool, stage
 
 GATE = "wattline.dev/placement"
 UNCAPPED = "wattline.dev/uncapped"
@@ -60,12 +59,6 @@ def of(kind: str, name: str) -> dict[str, str]:
     return {"apiVersion": "apps/v1", "kind": kind, "name": name}
 
 
-def answers(here: Stage, session: str) -> bool:
-    """Whether the gateway has an answer for an agent."""
-    hello = [{"role": "user", "content": "say something " * 20}]
-    return Agents(here.gateway, MODEL).ask(session, hello)[0] == 200
-
-
 def given(here: Stage) -> dict[str, list[str]]:
     """Return the GPUs of the namespace's pods, as the kubelet told the node's agent."""
     pods = here.cluster.get("pnode", here.node)["status"].get("pods", ())
@@ -83,7 +76,7 @@ def test_the_pods_of_a_workload_are_the_replicas_and_its_count_is_its_own(here: 
     here.kubectl("scale", kind, "chat", "--replicas=2")
     here.served("chat", 2)
     assert here.status("wpool", "chat")["ready"] == "2/2"
-    assert answers(here, f"of-{kind}")
+    assert here.agents().answered(f"of-{kind}")
 
 
 def test_a_pool_with_a_count_scales_its_workload(here: Stage) -> None:
@@ -110,7 +103,7 @@ def test_engines_that_are_listed_are_taken_as_they_stand(here: Stage) -> None:
 
         here.served("listed", 1)
         assert {key: here.endpoints("listed")[0][key] for key in listed} == listed
-        assert answers(here, "listed")
+        assert here.agents().answered("listed")
     finally:
         here.kubectl("delete", "pod/outside", "--timeout=30s")
 
@@ -160,7 +153,7 @@ def test_the_pods_of_a_pool_of_the_gateway_api_are_the_replicas(here: Stage, gat
     here.served("reasoner", 1)
 
     assert here.endpoints("reasoner")[0]["url"].endswith(":8000")
-    assert answers(here, "of-the-gateway-api")
+    assert here.agents().answered("of-the-gateway-api")
 
 
 def test_an_autoscaler_reads_and_writes_a_pools_count(here: Stage) -> None:
@@ -235,13 +228,13 @@ def test_nothing_is_sent_to_gpus_that_nobody_has_read_back(here: Stage) -> None:
         assert UNCAPPED in _taints(here)
         (replica,) = here.endpoints("chat")
         assert replica["reason"].partition(":")[0] in {"UncappedGpus", "AgentAway"}
-        wait_until(lambda: not _usable(here), "the gateway withholds it", timeout_seconds=20)
+        wait_until(lambda: not here.usable("chat"), "the gateway withholds it", timeout_seconds=20)
     finally:
         here.cluster.thaw(*frozen)
 
     here.until("pdom", "pools-row", "Enforced", "WithinBudget")
     here.served("chat", 1)
-    assert answers(here, "read-back")
+    assert here.agents().answered("read-back")
     wait_until(lambda: UNCAPPED not in _taints(here), "the taint is gone", timeout_seconds=20)
 
 
@@ -249,38 +242,40 @@ def _taints(here: Stage) -> set[str]:
     return {each["key"] for each in here.cluster.get("node", here.node)["spec"].get("taints", ())}
 
 
-def _usable(here: Stage) -> list[str]:
-    """Return the replicas of the namespace that the gateway would send turns to."""
-    with urllib.request.urlopen(f"{here.gateway}/metrics", timeout=10) as answer:
-        lines = answer.read().decode().splitlines()
-    mine = [x for x in lines if x.startswith("wattline_replica_usable{") and f'pool="{here.namespace}/' in x]
-    return [x for x in mine if x.endswith(" 1.0")]
-
-
-def test_without_an_operator_gated_pods_wait_and_running_ones_run(here: Stage) -> None:
+def test_without_an_operator_running_pods_run_and_gated_ones_wait_for_it_or_for_a_person(here: Stage) -> None:
     here.apply(
-        workload(here, "Deployment", "chat", gated=True), pool("chat", workloadRef=of("Deployment", "chat"))
+        workload(here, "Deployment", "chat", gated=True),
+        pool("chat", workloadRef=of("Deployment", "chat")),
+        pool("coder", OTHER_MODEL, replicas=1, template={"spec": here.engine(OTHER_MODEL)}),
     )
     here.served("chat", 1)
-    operators = "app.kubernetes.io/component=operator"
+    here.served("coder", 1)
+    known = here.usable("coder")
 
-    here.cluster.kubectl("scale", "deploy/wattline-operator", "-n", NAMESPACE, "--replicas=0")
-    try:
-        here.cluster.kubectl("wait", "--for=delete", "pod", "-n", NAMESPACE, "-l", operators, "--timeout=40s")
+    with Operators(here.cluster).away():
         here.kubectl("scale", "deploy/chat", "--replicas=3")
-        wait_until(lambda: len(_gated(here)) == 2, "two pods wait at the gate", timeout_seconds=20)
-        assert answers(here, "while-away")
-        said = here.wattline("ungate", f"pod/{_gated(here)[0]}")
-        assert "ungated" in said
-        wait_until(lambda: len(_gated(here)) == 1, "the other waits on", timeout_seconds=20)
-    finally:
-        here.cluster.kubectl("scale", "deploy/wattline-operator", "-n", NAMESPACE, "--replicas=2")
+        here.kubectl("scale", "deploy/coder", "--replicas=2")
+        wait_until(lambda: len(_gated(here, CHAT)) == 2, "two pods wait at the gate", timeout_seconds=20)
+        wait_until(lambda: len(_gated(here, CODER)) == 1, "and one of the other pool", timeout_seconds=20)
+        assert here.agents().answered("while-away")
+
+        assert "ungated" in here.wattline("ungate", f"pod/{_gated(here, CHAT)[0]}")
+        wait_until(lambda: len(_gated(here, CHAT)) == 1, "the other waits on", timeout_seconds=20)
+        (pod,) = _gated(here, CODER)
+        assert f"pod/{pod} ungated" in here.wattline("ungate", "--pool", "coder")
+        here.kubectl("wait", "--for=condition=PodScheduled", f"pod/{pod}", "--timeout=30s")
+        assert here.usable("coder") == known, "nothing is sent to a pod that nobody has judged"
 
     here.served("chat", 3, seconds=90)
+    here.served("coder", 1)
+    wait_until(lambda: len(here.usable("coder")) == 1, "the replica that was asked for", timeout_seconds=30)
 
 
-def _gated(here: Stage) -> list[str]:
-    pods = here.get("pods", "-l", "app=engine")["items"]
+CHAT, CODER = "app=engine", "wattline.dev/pool=coder"
+
+
+def _gated(here: Stage, selector: str) -> list[str]:
+    pods = here.get("pods", "-l", selector)["items"]
     return [each["metadata"]["name"] for each in pods if each["spec"].get("schedulingGates")]
 
 

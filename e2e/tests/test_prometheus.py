@@ -2,7 +2,6 @@
 
 import json
 import re
-import secrets
 import socket
 import time
 from collections.abc import Iterator
@@ -12,15 +11,12 @@ import yaml
 
 from harness.cluster import Cluster
 from harness.command import run, wait_until
-from harness.images import WATTLINE
-from harness.local import Local
 from harness.prometheus import PORTS, Prometheus, running
 from harness.release import CHART, NAMESPACE, Release
 from harness.settings import REPOSITORY
+from harness.stage import domain, external, pool, stage
 from harness.traffic import Agents
-from harness.world import World
 
-MODEL = "Qwen/Qwen3-Coder-30B-A3B-Instruct"
 VARIABLES = {"$__rate_interval": "30s", "$__range": "5m"}
 PAGES = {path.stem: json.loads(path.read_text()) for path in sorted((CHART / "dashboards").glob("*.json"))}
 PANELS = [
@@ -29,86 +25,21 @@ PANELS = [
     for panel in page["panels"]
     if panel["type"] != "row"
 ]
-DOMAIN = {
-    "apiVersion": "wattline.dev/v1alpha1",
-    "kind": "PowerDomain",
-    "metadata": {"name": "scraped-row"},
-    "spec": {
-        "nodeSelector": {"matchLabels": {"kubernetes.io/hostname": "node1"}},
-        "mode": "Enforce",
-        "budget": {"watts": 3600, "nodeOverheadWatts": 300, "reservedWatts": 200},
-    },
-}
-WORKFLOW = {
-    "apiVersion": "wattline.dev/v1alpha1",
-    "kind": "AgentWorkflow",
-    "metadata": {"name": "fix-issue"},
-    "spec": {
-        "trigger": "External",
-        "tenant": "web",
-        "budget": {"maxJoules": 1.0, "maxDurationSeconds": 3600.0, "onExceeded": "Warn"},
-    },
-}
-
-
-def pool(world: str) -> dict[str, object]:
-    engine = {
-        "name": "engine",
-        "image": WATTLINE.name,
-        "args": ["fake-engine", f"--world={world}", f"--model={MODEL}", "--loading=3"],
-        "ports": [{"name": "http", "containerPort": 8000}],
-        "readinessProbe": {"httpGet": {"path": "/health", "port": "http"}, "periodSeconds": 1},
-        "resources": {"limits": {"nvidia.com/gpu": 1}},
-    }
-    template = {"spec": {"terminationGracePeriodSeconds": 1, "containers": [engine]}}
-    return {
-        "apiVersion": "wattline.dev/v1alpha1",
-        "kind": "InferencePool",
-        "metadata": {"name": "coder"},
-        "spec": {"model": MODEL, "replicas": 2, "template": template},
-    }
+DOMAIN = domain("scraped-row", 3600, budget={"watts": 3600, "nodeOverheadWatts": 300, "reservedWatts": 200})
+SMALL = {"maxJoules": 1.0, "maxDurationSeconds": 3600.0, "onExceeded": "Warn"}
 
 
 @pytest.fixture(scope="module")
 def agents(cluster: Cluster, images: tuple[str, ...]) -> Iterator[Agents]:
     """A pool of two engines under an enforced domain, and agents whose workflow has a small budget."""
-    provider = cluster.provider
-    if not isinstance(provider, Local):
-        pytest.skip(
-            "pods, which a Prometheus beside the cluster scrapes, are within reach of the local provider only"
-        )
-    node, namespace = provider.settings.node, f"scraped-{secrets.token_hex(3)}"
-    world, release = World(cluster, provider.settings), Release(cluster)
-    try:
-        release.install("restore.timeoutSeconds=15")
-        cluster.kubectl("create", "namespace", namespace)
-        cluster.kubectl("wait", "--for=create", "serviceaccount/default", "-n", namespace, "--timeout=20s")
-        world.start(namespace)
-        cluster.kubectl("label", "node", node, "wattline.dev/managed=true", "--overwrite")
-        yield _served(cluster, namespace)
-    finally:
-        cluster.kubectl("delete", "wpool,wf", "--all", "-n", namespace, "--ignore-not-found", check=False)
-        cluster.kubectl("delete", "pdom", DOMAIN["metadata"]["name"], "--ignore-not-found", check=False)
-        cluster.kubectl("label", "node", node, "wattline.dev/managed-", check=False)
-        release.uninstall()
-        cluster.kubectl("delete", "namespace", namespace, "--wait=false", check=False)
-
-
-def _served(cluster: Cluster, namespace: str) -> Agents:
-    """Declare the pool and return agents of it once the first of them was answered."""
-    address = cluster.get("pod", "world", "-n", namespace)["status"]["podIP"]
-    cluster.apply(DOMAIN)
-    cluster.apply(pool(f"http://{address}:9900"), WORKFLOW, namespace=namespace)
-    cluster.kubectl("wait", "--for=create", "deploy/coder", "-n", namespace, "--timeout=60s")
-    cluster.kubectl(
-        "rollout", "status", "deploy/coder", "-n", namespace, "--timeout=90s", timeout_seconds=100
-    )
-    service = cluster.get("service", "wattline-gateway", "-n", NAMESPACE)["spec"]
-    made = Agents(
-        f"http://{service['clusterIP']}:{service['ports'][0]['port']}", MODEL, f"{namespace}/fix-issue"
-    )
-    wait_until(lambda: made.run("first", 1) == 1, "an agent is answered", timeout_seconds=60, every_seconds=1)
-    return made
+    with stage(cluster, "scraped") as made:
+        cluster.apply(DOMAIN)
+        made.apply(pool("coder", replicas=2, template={"spec": made.engine()}))
+        made.apply(external("fix-issue", "web", budget=SMALL))
+        made.served("coder", 2, seconds=90)
+        agents = made.agents("fix-issue")
+        wait_until(lambda: agents.run("first", 1) == 1, "an agent is answered", every_seconds=0.5)
+        yield agents
 
 
 @pytest.fixture(scope="module")

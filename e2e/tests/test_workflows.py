@@ -1,7 +1,6 @@
 """Workflows that run when they are applied: a Job for each run, through the gateway, to its end whatever is killed."""
 
 import json
-import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,8 +10,9 @@ import yaml
 from harness.cluster import Cluster
 from harness.command import wait_until
 from harness.images import PLAIN
+from harness.metrics import series
 from harness.settings import REPOSITORY
-from harness.stage import MODEL, Stage, pool, stage
+from harness.stage import MODEL, Stage, external, pool, stage
 from harness.traffic import Agents
 
 EXAMPLE = REPOSITORY / "examples/cluster/workflow-on-apply.yaml"
@@ -56,6 +56,14 @@ class Workflows:
         )
         return self.status(name)
 
+    def until_reason(self, name: str, reason: str) -> None:
+        """Wait until the workflow gives a reason."""
+        wait_until(
+            lambda: self.status(name).get("reason") == reason,
+            f"workflow {name} says {reason}",
+            every_seconds=0.3,
+        )
+
     def there(self, kind: str) -> list[dict[str, Any]]:
         """Return what runs made."""
         items: list[dict[str, Any]] = self._staged.get(kind, "-l", "wattline.dev/run")["items"]
@@ -63,15 +71,13 @@ class Workflows:
 
     def agents(self, workflow: str) -> Agents:
         """Return agents elsewhere that name a workflow."""
-        return Agents(self._staged.gateway, MODEL, f"{self.namespace}/{workflow}")
+        return self._staged.agents(workflow)
 
-    def counted(self, series: str, workflow: str) -> list[tuple[str, float]]:
-        """Return what the gateway counts of a workflow: the labels and the value of each line of a series."""
-        with urllib.request.urlopen(f"{self._staged.gateway}/metrics", timeout=10) as answer:
-            lines = answer.read().decode().splitlines()
-        mine = f'workflow="{self.namespace}/{workflow}"'
-        found = [line.rpartition(" ") for line in lines if line.startswith(f"{series}{{") and mine in line]
-        return [(labels, float(value)) for labels, _, value in found]
+    def counted(self, name: str, workflow: str) -> list[tuple[dict[str, str], float]]:
+        """Return what the gateway counts of a workflow: the labels and the value of each series of a name."""
+        of = f"{self.namespace}/{workflow}"
+        told = series(self._staged.told(), name)
+        return [(labels, value) for labels, value in told if labels["workflow"] == of]
 
 
 @pytest.fixture(scope="module")
@@ -126,12 +132,7 @@ def test_a_workflow_waits_for_its_model_by_name_and_its_jobs_go_with_it(
 ) -> None:
     missing = [{"name": "ask", "llm": {"model": "no/such-model", "prompt": "hello"}}]
     workflows.apply(example("waits", steps=missing))
-    wait_until(
-        lambda: workflows.status("waits").get("reason") == "WaitingForModel",
-        "the workflow waits for its model",
-        timeout_seconds=60,
-        every_seconds=0.5,
-    )
+    workflows.until_reason("waits", "WaitingForModel")
     uid = cluster.get("wf", "waits", "-n", workflows.namespace)["metadata"]["uid"]
     cluster.kubectl("delete", "wf", "waits", "-n", workflows.namespace, timeout_seconds=20)
 
@@ -149,12 +150,7 @@ def test_a_workflow_waits_for_its_model_by_name_and_its_jobs_go_with_it(
 def test_a_template_that_names_nothing_is_said_before_anything_runs(workflows: Workflows) -> None:
     wrong = [{"name": "ask", "llm": {"model": MODEL, "prompt": "{{ parameters.isue }}"}}]
     workflows.apply(example("wrong", steps=wrong))
-    wait_until(
-        lambda: workflows.status("wrong").get("reason") == "TemplateInvalid",
-        "the template is refused",
-        timeout_seconds=30,
-        every_seconds=0.5,
-    )
+    workflows.until_reason("wrong", "TemplateInvalid")
 
     accepted = workflows.status("wrong")["conditions"][0]
     assert (accepted["type"], accepted["status"]) == ("Accepted", "False")
@@ -179,20 +175,10 @@ def test_a_run_that_used_up_its_joules_is_stopped_before_its_next_step(workflows
     assert "of 1 J" in run["message"]
 
 
-def external(name: str, **spec: Any) -> dict[str, Any]:
-    """Return a workflow of agents that run elsewhere."""
-    return {
-        "apiVersion": "wattline.dev/v1alpha1",
-        "kind": "AgentWorkflow",
-        "metadata": {"name": name},
-        "spec": {"trigger": "External", "tenant": "platform", **spec},
-    }
-
-
 def test_agents_elsewhere_are_counted_for_the_tenant_of_the_workflow_that_they_name(
     workflows: Workflows,
 ) -> None:
-    workflows.apply(external("review"))
+    workflows.apply(external("review", "platform"))
     agents = workflows.agents("review")
     wait_until(
         lambda: agents.run("review-0", 1) == 1, "an agent is answered", timeout_seconds=60, every_seconds=1
@@ -209,16 +195,16 @@ def test_agents_elsewhere_are_counted_for_the_tenant_of_the_workflow_that_they_n
         timeout_seconds=20,
         every_seconds=0.5,
     )
-    for series in ("wattline_workflow_energy_joules_total", "wattline_workflow_tokens_total"):
-        counted = workflows.counted(series, "review")
+    for name in ("wattline_workflow_energy_joules_total", "wattline_workflow_tokens_total"):
+        counted = workflows.counted(name, "review")
         assert counted
-        assert all('tenant="platform"' in labels for labels, _ in counted)
+        assert all(labels["tenant"] == "platform" for labels, _ in counted)
     status = workflows.status("review")
     assert status["reason"] == "AgentsElsewhere"
 
 
 def test_agents_elsewhere_are_stopped_where_their_budget_ends(workflows: Workflows) -> None:
-    workflows.apply(external("small", budget={"maxJoules": 1, "onExceeded": "Stop"}))
+    workflows.apply(external("small", "platform", budget={"maxJoules": 1, "onExceeded": "Stop"}))
     agents = workflows.agents("small")
     hello = [{"role": "user", "content": "say something " * 40}]
     wait_until(
