@@ -10,16 +10,9 @@ from random import Random
 
 import pynvml
 import pytest
+from tests.unit.fake.nvml.codes import code_of
 
 from wattline.fake.nvml import Call, Point
-
-
-def code_of(call, *arguments):
-    try:
-        call(*arguments)
-    except pynvml.NVMLError as error:
-        return error.value
-    return 0
 
 
 def set_400_watts():

@@ -9,17 +9,10 @@ from itertools import pairwise
 
 import pynvml
 import pytest
+from tests.unit.fake.nvml.codes import code_of
 
 from wattline.fake.nvml import MAPPING_VARIABLE, Call, GpuBank, Mapping, RootOnly, Sensors
 from wattline.world.gpu import PRODUCTS, Gpu
-
-
-def code_of(call, *arguments):
-    try:
-        call(*arguments)
-    except pynvml.NVMLError as error:
-        return error.value
-    return 0
 
 
 def test_unmodified_nvidia_ml_py_finds_it_by_the_loaders_path_and_settings_outlive_the_process(
