@@ -6,12 +6,12 @@ from types import SimpleNamespace
 
 import pytest
 from tests.fakes.apiserver import FakeApiServer
+from tests.unit.doors.kube.orders import order
 from tests.waiting import beside, within
 
 from wattline.api.base import Condition, ConditionStatus
 from wattline.api.inferencepool import InferencePoolStatus
 from wattline.api.powerdomain import PowerDomainStatus
-from wattline.api.powernode import LeaseRef, PowerNodeSpec
 from wattline.doors.clock import BootClock, utc_micros
 from wattline.doors.kube.access import Access
 from wattline.doors.kube.client import Kube, session
@@ -50,17 +50,6 @@ def pod(name="p", **spec):
     limits = {"limits": {"nvidia.com/gpu": "2"}}
     return of(
         "Pod", name, "agents", api="v1", spec={"containers": [{"name": "c", "resources": limits}]} | spec
-    )
-
-
-def order(watts=100.0, epoch=7):
-    return PowerNodeSpec(
-        epoch=epoch,
-        lease=LeaseRef(name="row"),
-        domain="row",
-        budget_watts=watts,
-        highest_sent_watts=watts,
-        failsafe_watts=watts,
     )
 
 

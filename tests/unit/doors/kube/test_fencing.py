@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fakes.objects import Refused
 from tests.fakes.stepped import World
+from tests.unit.doors.kube.orders import order
 
 from wattline.api.base import Condition, ConditionStatus
 from wattline.api.powerdomain import PowerDomainStatus
-from wattline.api.powernode import LeaseRef, PowerNode, PowerNodeSpec
+from wattline.api.powernode import PowerNode
 from wattline.controller.lead import lead
 from wattline.doors.kube.cluster import KubeCluster
 from wattline.doors.kube.errors import Superseded
@@ -115,19 +116,8 @@ class Replica:
         )
         await cluster.report({d.metadata.name: status for d in view.fleet.domains}, {}, {})
         for node in NODES:
-            await cluster.order(node, order(fence.epoch, watts))
+            await cluster.order(node, order(watts, fence.epoch))
         await cluster.renew("row")
-
-
-def order(epoch, watts):
-    return PowerNodeSpec(
-        epoch=epoch,
-        lease=LeaseRef(name="row"),
-        domain="row",
-        budget_watts=watts,
-        highest_sent_watts=watts,
-        failsafe_watts=watts,
-    )
 
 
 def histories(world):
@@ -160,16 +150,15 @@ moves = st.lists(
 )
 
 
-async def play(script):
+def world_of_a_row():
     world = World()
-    world.server.put(
-        {
-            "apiVersion": API,
-            "kind": "PowerDomain",
-            "metadata": {"name": "row"},
-            "spec": {"budget": {"watts": 9}},
-        }
-    )
+    spec = {"budget": {"watts": 9}}
+    world.server.put({"apiVersion": API, "kind": "PowerDomain", "metadata": {"name": "row"}, "spec": spec})
+    return world
+
+
+async def play(script):
+    world = world_of_a_row()
     replicas = [Replica(world, name) for name in ("a", "b", "c")]
     tasks = [asyncio.create_task(each.run()) for each in replicas]
     await asyncio.sleep(0)
@@ -230,15 +219,7 @@ def test_leaders_do_come_and_go_in_this_test():
 @pytest.mark.parametrize("late", range(1, 80))
 def test_a_leader_that_was_stopped_at_any_of_its_steps_writes_nothing_once_another_leads(late):
     async def story():
-        world = World()
-        world.server.put(
-            {
-                "apiVersion": API,
-                "kind": "PowerDomain",
-                "metadata": {"name": "row"},
-                "spec": {"budget": {"watts": 9}},
-            }
-        )
+        world = world_of_a_row()
         old, new = Replica(world, "old"), Replica(world, "new")
         tasks = [asyncio.create_task(each.run()) for each in (old, new)]
         await asyncio.sleep(0)
