@@ -92,13 +92,7 @@ class Cluster(Loop):
         )
 
     def settle(self, at=AT):
-        decisions = decide(resolve(self.view()), at)
-        self.statuses = dict(decisions.domains)
-        self.pool_statuses = dict(decisions.pools)
-        for name, spec in decisions.orders.items():
-            was, generation = self.store.get(name, (None, 0))
-            if was != spec:
-                self.store[name] = (spec, generation + 1)
+        decisions = self.keep(decide(resolve(self.view()), at))
         self.said = []
         for action in decisions.actions:
             self.perform(action)

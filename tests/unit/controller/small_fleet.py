@@ -172,7 +172,10 @@ class Loop:
         return ClusterView(fleet, self.epoch, nodes, self.statuses, self.pool_statuses)
 
     def settle(self, at=AT):
-        decisions = decide(self.view(), at)
+        return self.keep(decide(self.view(), at))
+
+    def keep(self, decisions):
+        """Keep the statuses and orders that were decided, as an API server does."""
         self.statuses = dict(decisions.domains)
         self.pool_statuses = dict(decisions.pools)
         for name, spec in decisions.orders.items():

@@ -19,6 +19,15 @@ def want(watts):
     return PoolPower(watts_per_gpu=WattRange(min=watts))
 
 
+def scarce(*, replicas, raised=1):
+    """Two nodes in a row with the watts for so many raised GPUs, and a pool each of whose replicas wants one."""
+    return Cluster(
+        row("row-a", watts=4 * bound(200) + raised * (bound(500) - bound(200)) + 1),
+        pools=[pool(replicas=replicas, power=want(500))],
+        row_a=("n1", "n2"),
+    )
+
+
 def settled(*domains, **more):
     cluster = Cluster(*domains, **more)
     cluster.rounds()
@@ -269,11 +278,7 @@ def test_an_object_nobody_can_read_is_refused_and_the_others_go_on():
 
 
 def test_gated_pods_go_where_the_watts_are_and_the_others_wait_with_a_reason():
-    cluster = Cluster(
-        row("row-a", watts=4 * bound(200) + 2 * (bound(500) - bound(200)) + 1),
-        pools=[pool(replicas=3, power=want(500))],
-        row_a=("n1", "n2"),
-    )
+    cluster = scarce(replicas=3, raised=2)
     cluster.rounds(6)
 
     placed = [each for each in cluster.pods.values() if each.node]
@@ -290,11 +295,7 @@ def test_gated_pods_go_where_the_watts_are_and_the_others_wait_with_a_reason():
 
 
 def test_pods_of_one_pass_do_not_count_on_the_same_watts():
-    cluster = Cluster(
-        row("row-a", watts=4 * bound(200) + bound(500) - bound(200) + 1),
-        pools=[pool(replicas=4, power=want(500))],
-        row_a=("n1", "n2"),
-    )
+    cluster = scarce(replicas=4)
     cluster.settle()
     cluster.run()
     while not cluster.said or "Placed" not in [each.reason for each in cluster.said]:
@@ -306,11 +307,7 @@ def test_pods_of_one_pass_do_not_count_on_the_same_watts():
 
 
 def test_a_pod_that_was_let_through_counts_until_it_is_bound():
-    cluster = Cluster(
-        row("row-a", watts=4 * bound(200) + bound(500) - bound(200) + 1),
-        pools=[pool(replicas=4, power=want(500))],
-        row_a=("n1", "n2"),
-    )
+    cluster = scarce(replicas=4)
     cluster.settle()
     cluster.run()
     for _ in range(6):
@@ -350,11 +347,7 @@ def test_nothing_is_placed_on_nodes_that_are_not_opted_in():
 
 
 def test_gpus_that_a_driver_of_claims_hands_out_are_counted_as_the_kubelet_names_them():
-    cluster = Cluster(
-        row("row-a", watts=4 * bound(200) + bound(500) - bound(200) + 1),
-        pools=[pool(replicas=2, power=want(500))],
-        row_a=("n1", "n2"),
-    )
+    cluster = scarce(replicas=2)
     for name in cluster.machines:
         cluster.machines[name] = dataclasses.replace(cluster.machines[name], gpus=0)
     for _ in range(8):
