@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from wattline.api.base import DNS_NAME, Condition, LabelKey, LabelValue, NodeName, Object, Spec
 
+EMERGENCY_LEAVES = "reservedWatts leaves nothing of watts × emergency.budgetRatio"
 NODES_ONE_WAY = "nodes are named in nodes or selected by nodeSelector, not both"
 
 
@@ -59,6 +60,26 @@ class NodeSelector(Spec):
         return all(labels.get(key) == value for key, value in self.match_labels.items())
 
 
+class Emergency(Spec):
+    """What the nodes of a domain do at once when they are told of an emergency there."""
+
+    budget_ratio: float = Field(gt=0, le=1)
+    """Share of the domain's watts that holds meanwhile; node overheads and reserved watts are paid from it first."""
+
+    duration_seconds: float = Field(gt=0, le=86_400)
+    """It ends this long after the last signal."""
+
+
+class Ramp(Spec):
+    """How fast steps of clocks and limits may move the draw of a domain."""
+
+    up_watts_per_second: float = Field(gt=0, le=1_000_000_000)
+    """Upwards, shared among the domain's nodes."""
+
+    down_watts_per_second: float | None = Field(default=None, gt=0, le=1_000_000_000)
+    """Downwards, where nothing makes the step urgent; no bound when unset."""
+
+
 class PowerDomainSpec(Spec):
     """What the user asks for."""
 
@@ -68,7 +89,12 @@ class PowerDomainSpec(Spec):
                 {
                     "rule": "!has(self.nodeSelector) || !has(self.nodes) || size(self.nodes) == 0",
                     "message": NODES_ONE_WAY,
-                }
+                },
+                {
+                    "rule": "!has(self.emergency) || self.budget.reservedWatts < self.budget.watts * "
+                    "self.emergency.budgetRatio",
+                    "message": EMERGENCY_LEAVES,
+                },
             ]
         }
     )
@@ -89,10 +115,24 @@ class PowerDomainSpec(Spec):
     budget: Budget
     """Watts of this domain."""
 
+    emergency: Emergency | None = None
+    """What holds after a signal to the agents, with the operator and the API server down too; armed in every node
+    below while this domain is enforced."""
+
+    ramp: Ramp | None = None
+    """How fast draw may move here while this domain is enforced; no bound when unset."""
+
     @model_validator(mode="after")
     def _nodes_one_way(self) -> Self:
         if self.node_selector is not None and self.nodes:
             raise ValueError(NODES_ONE_WAY)
+        return self
+
+    @model_validator(mode="after")
+    def _emergency_leaves_something(self) -> Self:
+        left = 1.0 if self.emergency is None else self.emergency.budget_ratio
+        if self.budget.reserved_watts >= self.budget.watts * left:
+            raise ValueError(EMERGENCY_LEAVES)
         return self
 
 

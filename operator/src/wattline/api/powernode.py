@@ -43,6 +43,12 @@ class GpuOrder(Spec):
     clock_mhz_max: int | None = Field(default=None, gt=0)
     """Fastest clock that may be asked for; the device's fastest when unset."""
 
+    spans_nodes: bool = False
+    """Whether GPUs of other nodes run the same replica, so that the heat of this one is told at once."""
+
+    heat_clock_mhz: int | None = Field(default=None, gt=0)
+    """Fastest clock that heat allows the GPUs of its replica on other nodes, as their agents say; none when unset."""
+
 
 class ReplicaOrder(Spec):
     """One engine replica whose GPUs the agent clocks."""
@@ -64,6 +70,19 @@ class ReplicaOrder(Spec):
 
     memory: Memory = Memory()
     """Shares of KV capacity at which behaviour changes."""
+
+
+class EmergencyLevel(Spec):
+    """A budget that lies ready for an emergency: it counts once the agent is told that this level has begun."""
+
+    level: str = Field(min_length=1, max_length=253)
+    """Name of the level: the PowerDomain whose emergency it is."""
+
+    budget_watts: float = Field(ge=0)
+    """Most that the node's GPUs may draw together while the level lasts, in watts."""
+
+    duration_seconds: float = Field(gt=0)
+    """The level ends this long after the last signal that began it."""
 
 
 class PowerNodeSpec(Spec):
@@ -93,6 +112,16 @@ class PowerNodeSpec(Spec):
 
     failsafe_watts: float = Field(ge=0)
     """Node budget that holds once the lease has ended, in watts."""
+
+    emergency: tuple[EmergencyLevel, ...] = Field(default=(), max_length=16)
+    """Levels that the agent can be told to go to at once, one per enforced domain above the node that has an
+    emergency; they need neither the operator nor the API server."""
+
+    ramp_up_watts_per_second: float | None = Field(default=None, gt=0)
+    """Most by which steps of clocks and limits may raise the node's draw in a second; no bound when unset."""
+
+    ramp_down_watts_per_second: float | None = Field(default=None, gt=0)
+    """The same for steps downwards that nothing makes urgent; no bound when unset."""
 
     gpus: tuple[GpuOrder, ...] = ()
     """Bounds of each opted-in GPU."""
@@ -146,6 +175,12 @@ class GpuStatus(Spec):
     """What became of the last thing asked of this GPU."""
     reason: str = ""
     """Why the outcome is what it is, one CamelCase word, with a detail after a colon."""
+    heat_clock_mhz: int | None = None
+    """Fastest clock that its own heat allows, told where its replica has GPUs on other nodes; none while heat binds
+    nothing."""
+    hardware_event: str = ""
+    """What the hardware itself slows the GPU down for, now or in the last minute: HwPowerBrake, HwThermal or
+    HwSlowdown; a fault of power supply or cooling that no setting cures. Empty if there is nothing."""
     read_at_seconds: float | None = None
     """When the limit was read back, on the node's clock."""
 
@@ -182,8 +217,15 @@ class PowerNodeStatus(Spec):
     bound_watts: float = 0
     """Sum of the GPUs' bounds."""
 
+    budget_source: str = ""
+    """What sets the budget in force, one word with a detail after a colon: Order, Failsafe, or Emergency with its
+    level and its end; empty while nothing is enforced."""
+
     demand_watts: float = 0
     """What the node's GPUs would draw at the clocks their objectives could need."""
+
+    heat_freed_watts: float = 0
+    """What GPUs that heat holds back want less than they did before; it is no longer part of the demand."""
 
     gpus: tuple[GpuStatus, ...] = ()
     """Every GPU of the node."""

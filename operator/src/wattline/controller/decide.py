@@ -14,6 +14,7 @@ from wattline.api.inferencepool import InferencePoolStatus
 from wattline.api.powerdomain import PowerDomainStatus
 from wattline.api.powernode import LeaseRef, PowerNodeSpec
 from wattline.controller import claims, orders
+from wattline.controller.armed import NOTHING_ARMED, armed
 from wattline.controller.children import children
 from wattline.controller.domains import domain_statuses, problems_of
 from wattline.controller.facts import maxima_watts, may_draw_watts
@@ -57,6 +58,7 @@ def decide(view: ClusterView, at: str) -> Decisions:
     grants = orders.targets(held)
     raised = orders.raises(held, {name: grant.watts for name, grant in grants.items()}, frozen)
     failsafes = orders.failsafes(held)
+    ready = armed(held)
     released, waiting = _releases(held, verdicts)
 
     sent: dict[str, PowerNodeSpec] = {}
@@ -66,7 +68,9 @@ def decide(view: ClusterView, at: str) -> Decisions:
             continue
         settled = all(verdict.holds for verdict in _above(held.tree, node.name, verdicts))
         watts = orders.next_watts(node, grants[node.name].watts, raised.get(node.name), settled=settled)
-        sent[node.name] = orders.hold(node, view, held, watts, failsafes[node.name])
+        sent[node.name] = orders.hold(
+            node, view, held, watts, failsafes[node.name], ready.get(node.name, NOTHING_ARMED)
+        )
     fair = orders.fair(held) if held.leaving else {}
     for node in held.leaving:
         assert node.spec is not None
@@ -76,7 +80,14 @@ def decide(view: ClusterView, at: str) -> Decisions:
         settled = all(verdict.holds for verdict in _above(held.tree, node.name, verdicts))
         now = node.spec.budget_watts
         watts = now if settled else min(now, fair[node.name].watts)
-        sent[node.name] = orders.hold(node, view, held, watts, min(watts, node.spec.failsafe_watts))
+        sent[node.name] = orders.hold(
+            node,
+            view,
+            held,
+            watts,
+            min(watts, node.spec.failsafe_watts),
+            ready.get(node.name, NOTHING_ARMED),
+        )
     would = orders.would_get(held)
     for node in held.observed:
         sent[node.name] = _observe(node, view, held, would[node.name].watts)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from wattline.api.powernode import LeaseRef, PowerNodeSpec
 from wattline.controller import claims as claiming
+from wattline.controller.armed import NOTHING_ARMED, Armed
 from wattline.controller.facts import (
     floor_watts,
     maxima_watts,
@@ -85,7 +86,14 @@ def release_watts(node: NodeView) -> float:
     return max(before, may_draw_watts(node))
 
 
-def hold(node: NodeView, view: ClusterView, held: Held, watts: float, failsafe_watts: float) -> PowerNodeSpec:
+def hold(
+    node: NodeView,
+    view: ClusterView,
+    held: Held,
+    watts: float,
+    failsafe_watts: float,
+    armed: Armed = NOTHING_ARMED,
+) -> PowerNodeSpec:
     """Return an enforcing order of ``watts``; the present order itself if it says the same already."""
     assert node.status is not None
     domain = held.tree.hangs_on[node.name]
@@ -99,6 +107,9 @@ def hold(node: NodeView, view: ClusterView, held: Held, watts: float, failsafe_w
         budget_watts=watts,
         highest_sent_watts=max(watts, maxima_watts(node) if first else sent_watts(node)),
         failsafe_watts=failsafe_watts,
+        emergency=armed.emergency,
+        ramp_up_watts_per_second=armed.ramp_up_watts_per_second,
+        ramp_down_watts_per_second=armed.ramp_down_watts_per_second,
         gpus=claiming.gpu_orders(view, node),
         replicas=claiming.replica_orders(view, node),
     )

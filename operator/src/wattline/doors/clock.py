@@ -41,6 +41,11 @@ def utc() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
+def utc_after(seconds: float) -> str:
+    """Return the date and time of the calendar in so many seconds, RFC 3339: for people to read."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
+
+
 def utc_micros() -> str:
     """Return the date and time of the calendar to the microsecond, as Kubernetes writes a MicroTime."""
     seconds, nanos = divmod(time.time_ns(), 1_000_000_000)
