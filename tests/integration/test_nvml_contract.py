@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wattline.fake.nvml import MAPPING_VARIABLE, Faults, GpuBank, RootOnly, Twin
+from wattline.fake.nvml import MAPPING_VARIABLE, Call, Faults, GpuBank, RootOnly, Twin
 from wattline.model.errors import GpuBlocked, GpuError, GpuLost
 from wattline.model.gpu import EventReason
 from wattline.world.gpu import PRODUCTS, Gpu
@@ -107,6 +107,7 @@ def test_a_device_says_what_its_gpus_are(make, product):
         assert (identity.min_watts, identity.max_watts) == (want.min_watts, want.max_watts)
         assert identity.default_watts == want.max_watts
         assert identity.clocks_mhz == want.clocks_mhz
+        assert identity.slowdown_celsius == want.slowdown_celsius
 
 
 def test_an_idle_gpu_reads_as_one(make):
@@ -143,6 +144,26 @@ def test_margins_are_told_by_the_products_that_have_them(make, product, has_marg
     reading = make(product).device.read("GPU-1")
 
     assert (reading.margin_celsius is not None) is has_margin
+
+
+@pytest.mark.parametrize(
+    ("answer", "want"),
+    [
+        pytest.param({"value": 84}, 84.0, id="a threshold is told"),
+        pytest.param({"value": 0}, None, id="a threshold of 0 is not told"),
+        pytest.param({"code": pynvml.NVML_ERROR_NOT_SUPPORTED}, None, id="nor one that is not supported"),
+        pytest.param({"code": pynvml.NVML_ERROR_UNKNOWN}, None, id="nor one that cannot be read"),
+    ],
+)
+def test_a_slowdown_threshold_is_told_or_unknown(driver_path, answer, want):
+    machine = through_nvml("a100", driver_path)
+    assert machine.bank is not None
+    Faults(machine.bank.mapping).set(Call.TEMPERATURE_THRESHOLD, 0, **answer)
+
+    found = machine.device.open()
+
+    assert [identity.slowdown_celsius for identity in found] == [want, 87.0]
+    machine.device.close()
 
 
 class TestLimit:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from wattline.api.powernode import Outcome
 from wattline.model.bounds import bound_watts
 from wattline.model.gpu import GpuIdentity, GpuReading
-from wattline_agent.safety import Heat
+from wattline_agent import thermal
+from wattline_agent.safety import Heat, margin_celsius, step
 from wattline_agent.settings import DEFAULTS, Settings
 
 LIMIT_TOLERANCE_WATTS = 1.0
@@ -22,6 +23,8 @@ class Gpu:
     settings: Settings = DEFAULTS
     reading: GpuReading | None = None
     heat: Heat = field(default_factory=Heat)
+    fit: thermal.Fit = field(default_factory=thermal.Fit)
+    """How it warms up, as far as it was learned."""
     lost: str = ""
     """Why it does not answer; empty while it does."""
     requested_watts: float | None = None
@@ -124,6 +127,25 @@ class Gpu:
             self.foreign = False
             self.outcome, self.reason = Outcome.NONE, "NotAsked"
         return drift
+
+    def unsure(self, now: float) -> bool:
+        """Whether its last reading is so old that nothing may be loosened on it."""
+        return self.reading is None or now - self.reading.at_seconds > self.settings.reading_hold_seconds
+
+    def rise_celsius(self) -> float:
+        """Return the degrees it will warm up by in ten seconds as it draws now; zero where that cannot be told."""
+        foreseen = self.settings.heat.predict and self.fit.trusted and self.reading is not None
+        return self.fit.rise_celsius(self.reading.watts) if foreseen and self.reading is not None else 0.0
+
+    def feel(self, now: float) -> bool:
+        """Let the thermal loop take a step on the last reading; say whether it allows less than before."""
+        if self.reading is None or self.unsure(now):
+            return False
+        before, at = self.heat, self.reading.at_seconds
+        self.fit = thermal.step(self.fit, self.reading)
+        margin = margin_celsius(self.reading, self.identity.slowdown_celsius)
+        self.heat = step(self.settings.heat, before, at, margin, self.rise_celsius())
+        return self.heat.clock_ratio < before.clock_ratio or self.heat.emergency > before.emergency
 
     def _unlocked(self, reading: GpuReading, now: float) -> bool:
         return (

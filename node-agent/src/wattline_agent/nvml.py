@@ -34,6 +34,7 @@ CALLS = (
     "nvmlDeviceGetClockInfo",
     "nvmlDeviceGetTemperature",
     "nvmlDeviceGetMarginTemperature",
+    "nvmlDeviceGetTemperatureThreshold",
     "nvmlDeviceGetCurrentClocksEventReasons",
     "nvmlDeviceGetPersistenceMode",
     "nvmlDeviceSetPowerManagementLimit",
@@ -48,6 +49,8 @@ _DRAW_FIELDS = (
     pynvml.NVML_FI_DEV_POWER_INSTANT,
     pynvml.NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION,
 )
+_SLOWDOWNS = (pynvml.NVML_TEMPERATURE_THRESHOLD_SLOWDOWN, pynvml.NVML_TEMPERATURE_THRESHOLD_GPU_MAX)
+"""The hardware's slowdown, and the highest operating temperature, above which the driver's own begins."""
 _UNSUPPORTED = {
     pynvml.NVML_ERROR_NOT_SUPPORTED,
     pynvml.NVML_ERROR_FUNCTION_NOT_FOUND,
@@ -178,7 +181,21 @@ def _identity(handle: Any, index: int) -> GpuIdentity:
         default_watts=_call("nvmlDeviceGetPowerManagementDefaultLimit", handle) / 1000,
         clocks_mhz=tuple(sorted(clocks_mhz)),
         index=index,
+        slowdown_celsius=_slowdown_celsius(handle),
     )
+
+
+def _slowdown_celsius(handle: Any) -> float | None:
+    """Return the lowest temperature at which the device slows itself down; a threshold of 0 is one it does not tell."""
+    told: list[float] = []
+    for kind in _SLOWDOWNS:
+        try:
+            told.append(_if_supported(0.0, "nvmlDeviceGetTemperatureThreshold", handle, kind))
+        except (GpuLost, DriverAway, DriverChanged):
+            raise
+        except GpuError:
+            continue  # a threshold that cannot be read is one that is not told
+    return min((float(celsius) for celsius in told if celsius > 0), default=None)
 
 
 def _call(name: str, *arguments: Any) -> Any:

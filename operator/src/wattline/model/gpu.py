@@ -35,6 +35,8 @@ class GpuIdentity:
     """Supported graphics clocks, slowest first."""
     index: int = 0
     """Its place in the driver's list; may be another one after a reset."""
+    slowdown_celsius: float | None = None
+    """Temperature above which the device slows itself down, by its own threshold; none where it does not say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,4 +100,5 @@ def _identity(gpu: Gpu) -> GpuIdentity:
         max_watts=product.max_watts,
         default_watts=product.max_watts,
         clocks_mhz=product.clocks_mhz,
+        slowdown_celsius=product.slowdown_celsius,
     )
