@@ -35,6 +35,10 @@ class Config:
     """Unix socket that tells whether new work may start; empty: none."""
     pod_resources: str = ""
     """Unix socket of the kubelet that tells which pod has which GPU; empty: none."""
+    emergency_file: str = ""
+    """File that begins an emergency level when it is written; empty: ``emergency`` in ``state``."""
+    emergency_token_file: str = ""
+    """File with the token that callers of ``/v1/emergency`` must know; empty: nobody may."""
     resources: tuple[str, ...] = ("nvidia.com/gpu",)
     """Resources by which a device plugin hands out this node's GPUs."""
     drivers: tuple[str, ...] = ("gpu.nvidia.com",)

@@ -98,6 +98,8 @@ def outcomes(seen: View) -> object:
         seen.waiting,
         seen.observed_generation,
         seen.epoch,
+        None if seen.budget_source is None else (seen.budget_source.kind, seen.budget_source.name),
+        tuple((level.level, level.until_seconds, level.in_force) for level in seen.emergencies),
         tuple(
             (gpu.status.uuid, gpu.status.outcome, gpu.status.reason.partition(":")[0]) for gpu in seen.gpus
         ),

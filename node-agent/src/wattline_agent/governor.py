@@ -5,11 +5,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from math import fsum
 
-from wattline.api.powernode import PowerNodeSpec
+from wattline.api.powernode import GpuOrder, LeaseRef, PowerNodeSpec
 from wattline.loops import node
+from wattline.model.bounds import bound_watts
+from wattline_agent.budget import Kind, Source, tightest
+from wattline_agent.emergency import Signal
 from wattline_agent.hands import Hands
 from wattline_agent.lease import Fence
-from wattline_agent.messages import LeaseSeen, LoadsSeen, OrderSeen
+from wattline_agent.messages import EmergencySeen, LeaseSeen, LoadsSeen, OrderSeen
+from wattline_agent.safety import step
 from wattline_agent.settings import DEFAULTS, Settings
 
 
@@ -59,12 +63,12 @@ class Governor:
 
     @property
     def spec(self) -> PowerNodeSpec | None:
-        """Return the order in hand."""
-        return None if self.order is None else self.order.spec
+        """Return the order in hand; while none is known and an emergency has begun, one that only tightens."""
+        return self._stand_in() if self.order is None else self.order.spec
 
     # -- hear --------------------------------------------------------------------------------------------------
 
-    def hear(self, message: OrderSeen | LeaseSeen | LoadsSeen, now: float) -> None:
+    def hear(self, message: OrderSeen | LeaseSeen | LoadsSeen | EmergencySeen, now: float) -> None:
         """Take in one sighting of the network process."""
         record = self.hands.record
         match message:
@@ -76,6 +80,17 @@ class Governor:
                     return
                 record.follow(record.record.lease, Fence(uid, epoch, generation))
                 self.order = message
+                self.decide_at = now
+                spec = message.spec
+                record.keep(
+                    record.record.emergencies.arm(spec.emergency if spec is not None and spec.enforce else ())
+                )
+            case EmergencySeen(level=level, number=number, way=way, action=action):
+                if self.order is None and level not in record.record.emergencies.armed:
+                    return  # it is told again, perhaps when an order is known
+                signal = Signal(level, number, way, ends=action == "end")
+                may_end = record.record.lease.valid(now)
+                record.keep(record.record.emergencies.hear(signal, now, may_end=may_end))
                 self.decide_at = now
             case LeaseSeen():
                 spec = self.spec
@@ -99,6 +114,7 @@ class Governor:
             "-inf"
         )
         self.safety_at = now
+        self.hands.record.keep(self.hands.record.record.emergencies.at(now))
         spec = self.spec
         self.hands.look(now, () if spec is None else (gpu.uuid for gpu in spec.gpus))
         tightened = self._feel_heat()
@@ -111,16 +127,21 @@ class Governor:
         self._act(now)
 
     def _feel_heat(self) -> bool:
-        tightened = [gpu.feel(self.safety_at) for gpu in self.hands.gpus.values()]
-        return any(tightened)
+        tightened = False
+        for gpu in self.hands.gpus.values():
+            if gpu.reading is None:
+                continue
+            heat = step(self.settings.heat, gpu.heat, gpu.reading)
+            tightened |= heat.clock_ratio < gpu.heat.clock_ratio or heat.emergency > gpu.heat.emergency
+            gpu.heat = heat
+        return tightened
 
     def _mode(self, now: float) -> Mode:
         spec, records = self.spec, bool(self.hands.record.record.gpus)
-        lease = self.hands.record.record.lease
-        if (
-            self.order is None
-        ):  # not known is not none: whoever could say is away, and others count on our limits
-            return Mode.HOLD
+        lease, begun = self.hands.record.record.lease, bool(self.hands.record.record.emergencies.begun)
+        if self.order is None:
+            # not known is not none: whoever could say is away, and others count on our limits
+            return Mode.FAILSAFE if begun and records else Mode.HOLD
         if spec is None:
             return Mode.BACK
         if spec.release:
@@ -131,7 +152,7 @@ class Governor:
             self.witnessed = True
             return Mode.ENFORCE
         # an order that stands and is not renewed counts on what was set under it, also by a predecessor
-        return Mode.FAILSAFE if self.witnessed or records else Mode.WAIT
+        return Mode.FAILSAFE if self.witnessed or records or begun else Mode.WAIT
 
     def _decide(self, mode: Mode, now: float) -> None:
         spec = self.spec
@@ -207,13 +228,53 @@ class Governor:
         spec = self.spec
         return () if spec is None else tuple(gpu.uuid for gpu in spec.gpus if gpu.uuid in self.hands.gpus)
 
+    def sources(self, mode: Mode) -> tuple[Source, ...]:
+        """Return everything that bounds the node's draw in this mode, each with its expiry."""
+        spec, record = self.spec, self.hands.record.record
+        if spec is None:
+            return ()
+        order = Source(Kind.ORDER, spec.budget_watts)
+        if mode is not Mode.FAILSAFE:
+            return (order, *record.emergencies.sources())
+        return (order, Source(Kind.FAILSAFE, spec.failsafe_watts), *record.emergencies.sources())
+
     def budget_watts(self, mode: Mode) -> float:
         """Return the tightest budget in force for the GPUs that are here."""
         spec = self.spec
         if spec is None:
             return 0.0
-        whole = min(spec.budget_watts, spec.failsafe_watts) if mode is Mode.FAILSAFE else spec.budget_watts
+        whole = tightest(self.sources(mode), self.safety_at).watts
         return max(0.0, whole - self.hands.missing_watts(gpu.uuid for gpu in spec.gpus))
+
+    def inside(self, watts: float) -> bool:
+        """Whether the bounds read back fit these watts for the whole node, or every GPU is at its least limit."""
+        spec = self.spec
+        if spec is None or self.mode not in {Mode.ENFORCE, Mode.FAILSAFE}:
+            return False
+        least = fsum(
+            bound_watts(gpu.product, gpu.min_watts, gpu.max_watts)
+            for gpu in (self.hands.gpus[uuid].identity for uuid in self.ordered())
+        )
+        free = watts - self.hands.missing_watts(gpu.uuid for gpu in spec.gpus)
+        return self.bound_watts() <= max(free, least) + 1e-6
+
+    def _stand_in(self) -> PowerNodeSpec | None:
+        """Return an order for the GPUs we changed, made of the emergency alone, or none while there is none.
+
+        The agent was started again while nobody can say what is ordered; what was armed before still counts.
+        """
+        record = self.hands.record.record
+        if not record.emergencies.begun:
+            return None
+        watts = min(each.budget_watts for each in record.emergencies.begun.values())
+        return PowerNodeSpec(
+            lease=LeaseRef(name=record.lease.name),
+            enforce=True,
+            budget_watts=watts,
+            highest_sent_watts=watts,
+            failsafe_watts=watts,
+            gpus=tuple(GpuOrder(uuid=uuid, group=uuid) for uuid in record.gpus),
+        )
 
     def bound_watts(self) -> float:
         """Return what the node's GPUs can draw at most, the ordered ones if there is an order."""

@@ -60,6 +60,8 @@ def configured(asked: argparse.Namespace) -> Config:
         pod_resources=(POD_RESOURCES if asked.cluster else "")
         if asked.pod_resources is None
         else asked.pod_resources,
+        emergency_file=asked.emergency_file,
+        emergency_token_file=asked.emergency_token_file,
         resources=tuple(asked.resource or DEFAULT.resources),
         drivers=tuple(asked.dra_driver or DEFAULT.drivers),
         speed=asked.speed,
@@ -164,6 +166,22 @@ def _parser() -> argparse.ArgumentParser:
         "WATTLINE_POD_RESOURCES",
         None,
         f"the kubelet's PodResources socket (default with --cluster {POD_RESOURCES})",
+        metavar="PATH",
+    )
+    _flag(
+        run,
+        "--emergency-file",
+        "WATTLINE_EMERGENCY_FILE",
+        "",
+        "file that begins an emergency level when root writes it (default: emergency in the folder of --state)",
+        metavar="PATH",
+    )
+    _flag(
+        run,
+        "--emergency-token-file",
+        "WATTLINE_EMERGENCY_TOKEN_FILE",
+        "",
+        "file with the token that callers of /v1/emergency must know (default: nobody may call it)",
         metavar="PATH",
     )
     run.add_argument(

@@ -8,6 +8,7 @@ from wattline.api.base import Spec
 from wattline.api.powernode import GpuStatus, NodeState, PowerNodeSpec
 from wattline.loops.seen import ReplicaSeen
 from wattline.model.wire import GpuSample
+from wattline_agent.budget import Kind
 
 
 class OrderSeen(Spec):
@@ -43,8 +44,19 @@ class LoadsSeen(Spec):
     replicas: tuple[ReplicaLoadSeen, ...] = ()
 
 
-Inbound = Annotated[OrderSeen | LeaseSeen | LoadsSeen, Field(discriminator="kind")]
-INBOUND: TypeAdapter[OrderSeen | LeaseSeen | LoadsSeen] = TypeAdapter(Inbound)
+class EmergencySeen(Spec):
+    """An authenticated signal about an emergency level; told again until a view says that it was heard."""
+
+    kind: Literal["emergency"] = "emergency"
+    level: str
+    number: int
+    """Tells one signal of a way from the next."""
+    way: Literal["http", "file"]
+    action: Literal["start", "end"] = "start"
+
+
+Inbound = Annotated[OrderSeen | LeaseSeen | LoadsSeen | EmergencySeen, Field(discriminator="kind")]
+INBOUND: TypeAdapter[OrderSeen | LeaseSeen | LoadsSeen | EmergencySeen] = TypeAdapter(Inbound)
 """To the device process."""
 
 
@@ -99,6 +111,27 @@ class GpuLine(Spec):
     """How long each reason kept the clock low, since the device process started."""
 
 
+class SourceLine(Spec):
+    """One bound on what the node may draw."""
+
+    kind: Kind
+    name: str = ""
+    watts: float
+    until_seconds: float | None = None
+
+
+class LevelLine(Spec):
+    """One emergency level of the node."""
+
+    level: str
+    budget_watts: float
+    duration_seconds: float
+    until_seconds: float | None = None
+    """When it ends, in world time; none while it has not begun."""
+    in_force: bool = False
+    """Whether it has begun and the GPUs are read back inside its budget, or at the devices' least limits."""
+
+
 class View(Spec):
     """Everything the device process knows, once a second and whenever an outcome changes."""
 
@@ -112,6 +145,13 @@ class View(Spec):
     epoch: int = 0
     budget_watts: float | None = None
     """The tightest budget in force; none while nothing is enforced."""
+    budget_source: SourceLine | None = None
+    """What sets that budget."""
+    budget_sources: tuple[SourceLine, ...] = ()
+    """Every source that is valid."""
+    emergencies: tuple[LevelLine, ...] = ()
+    signals_heard: dict[str, int] = Field(default_factory=dict)
+    """Number of the last signal of each way and level."""
     bound_watts: float = 0.0
     demand_watts: float = 0.0
     lease_remaining_seconds: float = 0.0

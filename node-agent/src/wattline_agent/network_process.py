@@ -19,12 +19,13 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from wattline.api.powernode import PowerNodeStatus
-from wattline.doors.clock import BootClock, Clock
+from wattline.doors.clock import BootClock, Clock, utc_after
 from wattline.model.errors import ClusterError
 from wattline_agent import ready
 from wattline_agent.channel import Channel
 from wattline_agent.config import EXIT_REFUSED, GIVE_UP, STOPPING, Config, log_to_stderr
 from wattline_agent.courier import bring
+from wattline_agent.emergency_web import routes
 from wattline_agent.gateways import Gateways
 from wattline_agent.messages import View
 from wattline_agent.orders import Orders
@@ -32,8 +33,9 @@ from wattline_agent.pods import Kinds, Mapped
 from wattline_agent.polling import Polling
 from wattline_agent.reasons import Reasons
 from wattline_agent.reporter import Reporter
+from wattline_agent.signals import Signals
 from wattline_agent.sources import opened
-from wattline_agent.status import stale, status
+from wattline_agent.status import Ends, budget_source, stale, status
 from wattline_agent.web import Face, app
 
 log = logging.getLogger("wattline-node-agent")
@@ -59,6 +61,15 @@ class Network:
         self._view: View | None = None
         self._address = ""
         self.kubelet: Told | None = None
+        self._ends = Ends(clock, config.speed, utc_after)
+        token_file = Path(config.emergency_token_file) if config.emergency_token_file else None
+        self.signals = Signals(
+            Path(config.emergency_file or Path(config.state) / "emergency"),
+            token_file,
+            channel,
+            clock,
+            lambda: self._view,
+        )
 
     def listen(self) -> None:
         """Take in views as they come; the last one counts."""
@@ -80,7 +91,14 @@ class Network:
         """Return the status as it is now; none before the first view."""
         if self._view is None:
             return None
-        return status(self._view, self._address, self._clock.now(), self.pods().pods, self._config.settings)
+        return status(
+            self._view,
+            self._address,
+            self._clock.now(),
+            self.pods().pods,
+            self._config.settings,
+            source=budget_source(self._view, self._ends),
+        )
 
     def waiting(self) -> str:
         """Return why new work must wait, or nothing."""
@@ -103,7 +121,8 @@ class Network:
     async def serve(self) -> web.AppRunner:
         """Listen; raise CannotListen if the address is taken."""
         host, _, port = self._config.listen.rpartition(":")
-        runner = web.AppRunner(app(self.face()), access_log=None, shutdown_timeout=1.0)
+        faces = app(self.face(), routes(self._config.node, self.signals))
+        runner = web.AppRunner(faces, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         site = web.TCPSite(runner, host.strip("[]") or "127.0.0.1", int(port))
         try:
@@ -141,6 +160,7 @@ async def run(config: Config, end: socket.socket, clock: Clock) -> None:
         work = [
             orders.follow(),
             gateways.follow(),
+            network.signals.follow(),
             bring(orders, channel, clock, settings),
             Polling(config.node, orders, gateways, channel, clock, settings).run(http),
             reporter.run(),

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from wattline_agent.emergency import Emergencies
+from wattline_agent.emergency import parse as parse_emergencies
 from wattline_agent.lease import Fence, Lease
 
 SCHEMA = 1
@@ -35,6 +37,7 @@ class Record:
     gpus: dict[str, Previous] = field(default_factory=dict)
     lease: Lease = field(default_factory=Lease)
     fence: Fence = field(default_factory=Fence)
+    emergencies: Emergencies = field(default_factory=Emergencies)
 
 
 class Unreadable(Exception):  # noqa: N818 - a state of the file
@@ -61,8 +64,15 @@ def _parse(raw: Any, boot_id: str, speed: float) -> Record:
     if raw["schema"] != SCHEMA:
         raise ValueError(f"schema {raw['schema']}")
     fence = Fence(str(raw["fence"]["uid"]), int(raw["fence"]["epoch"]), int(raw["fence"]["generation"]))
-    if raw["boot_id"] != boot_id:
-        return Record(boot_id, speed, fence=fence)
+    same_boot = raw["boot_id"] == boot_id
+    same_time = same_boot and raw["speed"] == speed  # world seconds of another speed are another time
+    emergencies = (
+        parse_emergencies(raw["emergencies"], same_time=same_time)
+        if "emergencies" in raw
+        else Emergencies()  # written by an agent that knew no levels
+    )
+    if not same_boot:
+        return Record(boot_id, speed, fence=fence, emergencies=emergencies)
     gpus = {
         str(uuid): Previous(
             float(was["limit_watts"]), was["persistence"] is True, was["clock_touched"] is True
@@ -70,11 +80,10 @@ def _parse(raw: Any, boot_id: str, speed: float) -> Record:
         for uuid, was in raw["gpus"].items()
     }
     deadline = raw["lease"]["deadline_seconds"]
-    same_time = raw["speed"] == speed  # world seconds of another speed are another time
     lease = Lease(
         str(raw["lease"]["name"]), None, float(deadline) if same_time and deadline is not None else None
     )
-    return Record(boot_id, speed, gpus, lease, fence)
+    return Record(boot_id, speed, gpus, lease, fence, emergencies)
 
 
 def write_synced(path: Path, text: str) -> None:
@@ -126,6 +135,11 @@ class RecordFile:
         """Keep lease and fence; on a full disk they hold for this process only."""
         if (lease, fence) != (self.record.lease, self.record.fence):
             self._try(replace(self.record, lease=lease, fence=fence))
+
+    def keep(self, emergencies: Emergencies) -> None:
+        """Keep the levels that are armed and that have begun; on a full disk they hold for this process only."""
+        if emergencies != self.record.emergencies:
+            self._try(replace(self.record, emergencies=emergencies))
 
     def _try(self, record: Record) -> None:
         try:

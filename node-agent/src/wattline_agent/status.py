@@ -1,9 +1,11 @@
 """The node's status: which object a view becomes, and when it is worth writing."""
 
+from collections.abc import Callable
 from typing import Any
 
 from wattline.api.base import GROUP, VERSION, Metadata, Spec
 from wattline.api.powernode import NodeState, PodGpus, PowerNodeStatus
+from wattline.doors.clock import Clock
 from wattline_agent.messages import View
 from wattline_agent.settings import DEFAULTS, Settings
 
@@ -25,10 +27,42 @@ def stale(seen: View, now: float, settings: Settings = DEFAULTS) -> bool:
     return now - seen.at_seconds > settings.view_stale_seconds
 
 
+class Ends:
+    """The ends of emergency levels as people read them; each is computed once, so that what is told of it stands."""
+
+    def __init__(self, clock: Clock, speed: float, after: Callable[[float], str]) -> None:
+        self._clock = clock
+        self._speed = speed
+        self._after = after
+        self._said: dict[float, str] = {}
+
+    def said(self, until_seconds: float) -> str:
+        """Return the date and time of a world time."""
+        if until_seconds not in self._said:
+            left = (until_seconds - self._clock.now()) / self._speed
+            self._said = {until_seconds: self._after(left)}
+        return self._said[until_seconds]
+
+
+def budget_source(seen: View, ends: Ends) -> str:
+    """Return what sets the budget in force, for people: ``Emergency: row-a until 2026-01-31T12:00:00Z``."""
+    source = seen.budget_source
+    if source is None:
+        return ""
+    said = f"{source.kind}: {source.name}" if source.name else source.kind.value
+    return said if source.until_seconds is None else f"{said} until {ends.said(source.until_seconds)}"
+
+
 def status(
-    seen: View, address: str, now: float, pods: tuple[PodGpus, ...] = (), settings: Settings = DEFAULTS
+    seen: View,
+    address: str,
+    now: float,
+    pods: tuple[PodGpus, ...] = (),
+    settings: Settings = DEFAULTS,
+    *,
+    source: str = "",
 ) -> PowerNodeStatus:
-    """Return the status that a view is, with the pods that have the GPUs."""
+    """Return the status that a view is, with the pods that have the GPUs and the budget's source in words."""
     return PowerNodeStatus(
         observed_generation=seen.observed_generation,
         epoch=seen.epoch,
@@ -36,6 +70,7 @@ def status(
         address=address,
         state=NodeState.DEGRADED if stale(seen, now, settings) else seen.state,
         bound_watts=seen.bound_watts,
+        budget_source=source,
         demand_watts=seen.demand_watts,
         gpus=tuple(gpu.status for gpu in seen.gpus),
         pods=pods,
@@ -73,6 +108,7 @@ def _outcomes(status: PowerNodeStatus) -> Any:
         status.boot_id,
         status.address,
         status.state,
+        status.budget_source,
         status.pods,
         tuple(
             (gpu.uuid, gpu.outcome, gpu.reason.partition(":")[0], gpu.previous_watts) for gpu in status.gpus

@@ -6,9 +6,11 @@ from wattline.api.powernode import GpuStatus, NodeState, Outcome
 from wattline.loops.moves import STEP_WATTS
 from wattline.loops.node import GpuTarget
 from wattline.model.wire import GpuSample
+from wattline_agent.budget import Source, tightest
+from wattline_agent.emergency import Armed, Begun
 from wattline_agent.governor import Governor, Mode
 from wattline_agent.gpu import Gpu
-from wattline_agent.messages import Count, GpuLine, Move, SpreadSeen, View
+from wattline_agent.messages import Count, GpuLine, LevelLine, Move, SourceLine, SpreadSeen, View
 from wattline_agent.readiness import waiting
 from wattline_agent.tally import Spread
 
@@ -32,6 +34,7 @@ def view(governor: Governor, boot_id: str, now: float) -> View:
     state, reason = _state(governor)
     decision = governor.decision
     enforcing = governor.mode in {Mode.ENFORCE, Mode.FAILSAFE}
+    sources = governor.sources(governor.mode) if enforcing else ()
     return View(
         at_seconds=now,
         boot_id=boot_id,
@@ -41,6 +44,10 @@ def view(governor: Governor, boot_id: str, now: float) -> View:
         observed_generation=governor.in_force_generation,
         epoch=max(0, hands.record.record.fence.epoch),
         budget_watts=governor.budget_watts(governor.mode) if enforcing else None,
+        budget_source=_source(tightest(sources, now)) if enforcing else None,
+        budget_sources=tuple(_source(each) for each in sources),
+        emergencies=_levels(governor),
+        signals_heard=dict(hands.record.record.emergencies.heard),
         bound_watts=governor.bound_watts(),
         demand_watts=0.0
         if decision is None or not isfinite(decision.demand_watts)
@@ -59,6 +66,28 @@ def view(governor: Governor, boot_id: str, now: float) -> View:
             )
             for each in hands.tally.recent(now, governor.settings.moves_told_seconds)
         ),
+    )
+
+
+def _source(source: Source) -> SourceLine:
+    return SourceLine(
+        kind=source.kind, name=source.name, watts=source.watts, until_seconds=source.until_seconds
+    )
+
+
+def _levels(governor: Governor) -> tuple[LevelLine, ...]:
+    """Return the armed levels, and those that hold though no order arms them any more."""
+    levels = governor.hands.record.record.emergencies
+    ready: dict[str, Armed | Begun] = {**levels.armed, **levels.begun}
+    return tuple(
+        LevelLine(
+            level=name,
+            budget_watts=each.budget_watts,
+            duration_seconds=each.duration_seconds,
+            until_seconds=levels.begun[name].until_seconds if name in levels.begun else None,
+            in_force=name in levels.begun and governor.inside(each.budget_watts),
+        )
+        for name, each in sorted(ready.items())
     )
 
 

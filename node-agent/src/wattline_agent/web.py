@@ -1,6 +1,6 @@
 """The agent's HTTP face: readings, metrics in two shapes, decisions, health."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -37,8 +37,8 @@ class Face:
         return None if view is None or stale(view, self.now(), self.settings) else view
 
 
-def app(face: Face) -> web.Application:
-    """Return the application."""
+def app(face: Face, more: Iterable[web.RouteDef] = ()) -> web.Application:
+    """Return the application; ``more`` is what else it serves."""
     registry = CollectorRegistry()
     registry.register(AgentCollector(face.node, face.view, face.pods, face.now))
 
@@ -87,6 +87,7 @@ def app(face: Face) -> web.Application:
             web.get("/metrics/dcgm", dcgm),
             web.get("/dcgm/metrics", dcgm),  # aiperf appends /metrics to what does not end with it
             web.get("/healthz", healthz),
+            *more,
         ]
     )
     return application
