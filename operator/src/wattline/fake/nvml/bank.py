@@ -1,7 +1,7 @@
 """Between the world's GPUs and their fake driver: settings go one way, sensors the other."""
 
+from collections.abc import Callable, Sequence
 from collections.abc import Mapping as ByName
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from wattline.fake.nvml.card import HAS_MARGIN, Card, Sensors
 from wattline.fake.nvml.mapping import Mapping
 from wattline.model.gpu import EventReason
 from wattline.world.gpu import Gpu
+from wattline.world.products import Product
 
 
 @dataclass(slots=True)
@@ -42,9 +43,11 @@ class GpuBank:
         self.publish()
 
     @classmethod
-    def create(cls, path: Path, gpus: Sequence[Gpu]) -> "GpuBank":
-        """Switch a node on with these GPUs."""
-        return cls(Mapping.create(path, [Card.of(gpu.product, gpu.uuid) for gpu in gpus]), gpus)
+    def create(
+        cls, path: Path, gpus: Sequence[Gpu], card: Callable[[Product, str], Card] = Card.of
+    ) -> "GpuBank":
+        """Switch a node on with these GPUs; ``card`` makes their identities, e.g. with capabilities of newer ones."""
+        return cls(Mapping.create(path, [card(gpu.product, gpu.uuid) for gpu in gpus]), gpus)
 
     def pull(self) -> None:
         """Give the GPUs what their driver was asked for; call it before they advance."""

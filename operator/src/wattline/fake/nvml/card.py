@@ -10,6 +10,11 @@ MEMORY_MHZ = {"h100": 2619, "h100-nvl": 2619, "h200": 3201, "a100": 1593}
 HAS_MARGIN = frozenset({"h100", "h100-nvl", "h200"})
 """Products whose driver tells thermal margins; older ones have absolute thresholds only."""
 
+INFERENCE_PROFILE = 6
+B200_PROFILES = frozenset({0, 1, 4, 5, INFERENCE_PROFILE, 7, 13})
+"""Workload power profiles that a B200 offers: MAX_P, MAX_Q, NETWORK, BALANCED, LLM_INFERENCE, LLM_TRAINING, HPC [R: one
+public note on one chassis, driver 595]."""
+
 SHUTDOWN_OFFSET_CELSIUS = -8  # as captures of H100 and H200 have it, from the reference temperature
 
 
@@ -32,6 +37,10 @@ class Card:
     slowdown_offset_celsius: int
     shutdown_offset_celsius: int
     has_margin: bool
+    profiles: frozenset[int] = frozenset()
+    """Workload power profiles it offers; none of the world's products has any, as none is modelled."""
+    smooths: bool = False
+    """Whether it has power smoothing; as above."""
 
     @classmethod
     def of(cls, product: Product, uuid: str) -> "Card":
@@ -82,3 +91,12 @@ class DriverSettings:
     """In force: what was asked for, or what out-of-band management allows."""
     locked_mhz: tuple[int, int] | None
     persistence: bool
+    profiles: frozenset[int] = frozenset()
+    """Workload power profiles that are asked for."""
+    smoothing: bool = False
+    preset: int = 0
+    """The active preset of power smoothing."""
+    up_watts_per_second: float = 0.0
+    """The active preset's ramp."""
+    floor_percent: float = 0.0
+    """The active preset's floor."""

@@ -32,6 +32,7 @@ struct call {
     struct gpu *gpu; /* NULL for calls that name no GPU */
     uint32_t id;
     int32_t index;
+    uint32_t part; /* which part of the GPU the handle names, from 1; 0: the whole */
     uint64_t answer; /* what the journal notes */
     uint64_t lie;
     int lies;
@@ -44,6 +45,12 @@ nvmlReturn_t session_close(void);
 /* Begin a call: is the session open, the handle alive, and what do faults say? */
 nvmlReturn_t enter(struct call *call, uint32_t id);
 nvmlReturn_t enter_gpu(struct call *call, uint32_t id, nvmlDevice_t device);
+
+/* The same for the few calls that a part of a GPU (MIG) answers too; to all others it is no device. */
+nvmlReturn_t enter_part(struct call *call, uint32_t id, nvmlDevice_t device);
+
+/* Make the handle of a part of the call's GPU, or (part 0) of the GPU itself. */
+nvmlReturn_t handle_of_part(struct call *call, uint32_t part, nvmlDevice_t *device);
 
 /* Make the handle of GPU `index` for this session. */
 nvmlReturn_t handle(struct call *call, uint32_t index, nvmlDevice_t *device);

@@ -27,8 +27,17 @@ static void pause_ms(long ms) {
     }
 }
 
-static void *setting(struct gpu *gpu, uint32_t id) {
+/* Where a setter's value goes; which preset it is stands in the value itself. */
+static void *setting(struct gpu *gpu, uint32_t id, uint64_t value) {
     switch (id) {
+    case CALL_SET_PROFILES:
+        return &gpu->settings.profiles;
+    case CALL_SET_PRESET:
+        return &gpu->settings.presets[(value >> 60) % PRESETS];
+    case CALL_ACTIVATE_PRESET:
+        return &gpu->settings.preset;
+    case CALL_SET_SMOOTHING:
+        return &gpu->settings.smoothing;
     case CALL_SET_POWER_LIMIT:
         return &gpu->settings.limit_mw;
     case CALL_SET_PERSISTENCE:
@@ -41,17 +50,21 @@ static void *setting(struct gpu *gpu, uint32_t id) {
     }
 }
 
-static uint64_t setting_read(struct gpu *gpu, uint32_t id) {
-    void *place = setting(gpu, id);
+static int is_long(uint32_t id) {
+    return id == CALL_LOCK_CLOCKS || id == CALL_RESET_CLOCKS || id == CALL_SET_PROFILES || id == CALL_SET_PRESET;
+}
+
+static uint64_t setting_read(struct gpu *gpu, uint32_t id, uint64_t value) {
+    void *place = setting(gpu, id, value);
     if (place == NULL)
         return 0;
-    return place == &gpu->settings.lock ? LOAD(gpu->settings.lock) : LOAD(*(uint32_t *)place);
+    return is_long(id) ? LOAD(*(uint64_t *)place) : LOAD(*(uint32_t *)place);
 }
 
 static void setting_write(struct gpu *gpu, uint32_t id, uint64_t value) {
-    void *place = setting(gpu, id);
-    if (place == &gpu->settings.lock)
-        STORE(gpu->settings.lock, value);
+    void *place = setting(gpu, id, value);
+    if (is_long(id))
+        STORE(*(uint64_t *)place, value);
     else
         STORE(*(uint32_t *)place, (uint32_t)value);
 }
@@ -64,8 +77,9 @@ static void settle(struct node *node) {
     struct entry *last = &node->setters[(head - 1) % SETTER_RING];
     if (last->code != PENDING)
         return;
-    int done = last->gpu < 0 || last->gpu >= (int32_t)GPUS_MAX || setting(&node->gpus[last->gpu], last->call) == NULL ||
-               setting_read(&node->gpus[last->gpu], last->call) == last->new;
+    int done = last->gpu < 0 || last->gpu >= (int32_t)GPUS_MAX ||
+               setting(&node->gpus[last->gpu], last->call, last->new) == NULL ||
+               setting_read(&node->gpus[last->gpu], last->call, last->new) == last->new;
     STORE(last->code, done ? NVML_SUCCESS : NVML_ERROR_UNKNOWN);
     STORE(node->changes, node->changes + 1);
 }
@@ -166,7 +180,7 @@ nvmlReturn_t change(struct call *call, nvmlReturn_t code, uint64_t value) {
         value = call->lie;
     uint64_t head = LOAD(node->setter_head);
     pause_ms(setter_ms(node, head));
-    uint64_t old = setting_read(call->gpu, call->id);
+    uint64_t old = setting_read(call->gpu, call->id, value);
     struct entry *entry = &node->setters[head % SETTER_RING];
     note(entry, call, old, value, code == NVML_SUCCESS ? PENDING : code);
     STORE(entry->sequence, head + 1);

@@ -1,11 +1,11 @@
 """Faults and driver events on command: what a test can do to a fake GPU, from any process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from wattline.fake.nvml import layout
 from wattline.fake.nvml.layout import Call, Point, RootOnly
-from wattline.fake.nvml.mapping import Mapping, boot_ns
+from wattline.fake.nvml.mapping import Mapping, boot_ns, fresh_presets
 
 _MS_MAX = layout.FOR_EVER - 1
 
@@ -87,9 +87,13 @@ class Faults:
         for place, word in enumerate(words):
             self._node.gpus[gpu].missing_fields[place] = word
 
-    def partition(self, gpu: int, *, on: bool) -> None:
-        """Switch MIG mode."""
-        self._node.gpus[gpu].mig = int(on)
+    def partition(self, gpu: int, *, on: bool, parts: Sequence[str] = ()) -> None:
+        """Switch MIG mode, and say which parts the GPU has, by their UUIDs."""
+        one = self._node.gpus[gpu]
+        for place, uuid in enumerate(parts):
+            one.parts[place].uuid = uuid.encode()
+        one.part_count = len(parts)
+        one.mig = int(on)
 
     # To the driver.
 
@@ -136,6 +140,8 @@ class Faults:
         old, new = one.settings.limit_mw, one.identity.default_mw
         self._mapping.record(Call.DRIVER_RELOAD, gpu, old=old, new=new, at_ns=self._now_ns())
         one.settings.lock, one.settings.limit_mw, one.settings.persistence = 0, new, 0
+        one.settings.profiles = 0
+        fresh_presets(one.settings)
         one.energy_base_mj = one.physics[one.published % 2].energy_mj
         self._node.changes += 1
 

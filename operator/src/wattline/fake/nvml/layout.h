@@ -6,11 +6,13 @@
 #include <stdint.h>
 
 #define MAGIC 1431324503u
-#define VERSION 2u
+#define VERSION 3u
 #define GPUS_MAX 64u
 #define SETTER_RING 65536u
 #define CALL_RING 16384u
 #define FIELD_WORDS 5u
+#define PARTS_MAX 7u
+#define PRESETS 5u
 #define NO_GPU (-1)
 #define PENDING 4294967295u
 #define FOR_EVER 4294967295u
@@ -61,6 +63,16 @@ enum {
     CALL_POWER_ON = 41,
     CALL_DRIVER_RELOAD = 42,
     CALL_OUT_OF_BAND_LIMIT = 43,
+    CALL_SET_PROFILES = 44,
+    CALL_SET_PRESET = 45,
+    CALL_ACTIVATE_PRESET = 46,
+    CALL_SET_SMOOTHING = 47,
+    CALL_PROFILES_INFO = 48,
+    CALL_CURRENT_PROFILES = 49,
+    CALL_PARTS_MAX_COUNT = 50,
+    CALL_PART_BY_INDEX = 51,
+    CALL_WHOLE_OF_PART = 52,
+    CALL_IS_PART = 53,
 };
 
 enum {
@@ -118,9 +130,10 @@ struct identity {
     uint32_t pci_bus;
     uint32_t clock_count;
     uint32_t clocks_mhz[256];
-    uint32_t padding;
+    uint32_t smooths;
+    uint64_t profiles;
 };
-_Static_assert(sizeof(struct identity) == 1336, "identity");
+_Static_assert(sizeof(struct identity) == 1344, "identity");
 _Static_assert(offsetof(struct identity, uuid) == 0, "uuid");
 _Static_assert(offsetof(struct identity, name) == 96, "name");
 _Static_assert(offsetof(struct identity, serial) == 192, "serial");
@@ -139,17 +152,32 @@ _Static_assert(offsetof(struct identity, memory_max_offset) == 296, "memory_max_
 _Static_assert(offsetof(struct identity, pci_bus) == 300, "pci_bus");
 _Static_assert(offsetof(struct identity, clock_count) == 304, "clock_count");
 _Static_assert(offsetof(struct identity, clocks_mhz) == 308, "clocks_mhz");
-_Static_assert(offsetof(struct identity, padding) == 1332, "padding");
+_Static_assert(offsetof(struct identity, smooths) == 1332, "smooths");
+_Static_assert(offsetof(struct identity, profiles) == 1336, "profiles");
 
 struct settings {
     uint64_t lock;
     uint32_t limit_mw;
     uint32_t persistence;
+    uint64_t profiles;
+    uint64_t presets[5];
+    uint32_t preset;
+    uint32_t smoothing;
 };
-_Static_assert(sizeof(struct settings) == 16, "settings");
+_Static_assert(sizeof(struct settings) == 72, "settings");
 _Static_assert(offsetof(struct settings, lock) == 0, "lock");
 _Static_assert(offsetof(struct settings, limit_mw) == 8, "limit_mw");
 _Static_assert(offsetof(struct settings, persistence) == 12, "persistence");
+_Static_assert(offsetof(struct settings, profiles) == 16, "profiles");
+_Static_assert(offsetof(struct settings, presets) == 24, "presets");
+_Static_assert(offsetof(struct settings, preset) == 64, "preset");
+_Static_assert(offsetof(struct settings, smoothing) == 68, "smoothing");
+
+struct part {
+    char uuid[96];
+};
+_Static_assert(sizeof(struct part) == 96, "part");
+_Static_assert(offsetof(struct part, uuid) == 0, "uuid");
 
 struct physics {
     uint64_t energy_mj;
@@ -217,21 +245,27 @@ struct gpu {
     uint32_t lost;
     uint32_t out_of_band_mw;
     uint32_t mig;
+    uint32_t part_count;
+    uint32_t padding;
+    struct part parts[7];
     uint64_t missing_fields[5];
-    struct fault faults[44];
+    struct fault faults[54];
 };
-_Static_assert(sizeof(struct gpu) == 3376, "gpu");
+_Static_assert(sizeof(struct gpu) == 4520, "gpu");
 _Static_assert(offsetof(struct gpu, identity) == 0, "identity");
-_Static_assert(offsetof(struct gpu, settings) == 1336, "settings");
-_Static_assert(offsetof(struct gpu, published) == 1352, "published");
-_Static_assert(offsetof(struct gpu, physics) == 1360, "physics");
-_Static_assert(offsetof(struct gpu, energy_base_mj) == 1552, "energy_base_mj");
-_Static_assert(offsetof(struct gpu, epoch) == 1560, "epoch");
-_Static_assert(offsetof(struct gpu, lost) == 1564, "lost");
-_Static_assert(offsetof(struct gpu, out_of_band_mw) == 1568, "out_of_band_mw");
-_Static_assert(offsetof(struct gpu, mig) == 1572, "mig");
-_Static_assert(offsetof(struct gpu, missing_fields) == 1576, "missing_fields");
-_Static_assert(offsetof(struct gpu, faults) == 1616, "faults");
+_Static_assert(offsetof(struct gpu, settings) == 1344, "settings");
+_Static_assert(offsetof(struct gpu, published) == 1416, "published");
+_Static_assert(offsetof(struct gpu, physics) == 1424, "physics");
+_Static_assert(offsetof(struct gpu, energy_base_mj) == 1616, "energy_base_mj");
+_Static_assert(offsetof(struct gpu, epoch) == 1624, "epoch");
+_Static_assert(offsetof(struct gpu, lost) == 1628, "lost");
+_Static_assert(offsetof(struct gpu, out_of_band_mw) == 1632, "out_of_band_mw");
+_Static_assert(offsetof(struct gpu, mig) == 1636, "mig");
+_Static_assert(offsetof(struct gpu, part_count) == 1640, "part_count");
+_Static_assert(offsetof(struct gpu, padding) == 1644, "padding");
+_Static_assert(offsetof(struct gpu, parts) == 1648, "parts");
+_Static_assert(offsetof(struct gpu, missing_fields) == 2320, "missing_fields");
+_Static_assert(offsetof(struct gpu, faults) == 2360, "faults");
 
 struct node {
     uint32_t magic;
@@ -249,12 +283,12 @@ struct node {
     uint64_t changes;
     uint64_t setter_head;
     uint64_t call_head;
-    struct fault faults[44];
+    struct fault faults[54];
     struct gpu gpus[64];
     struct entry setters[65536];
     struct entry calls[16384];
 };
-_Static_assert(sizeof(struct node) == 4150336, "node");
+_Static_assert(sizeof(struct node) == 4223952, "node");
 _Static_assert(offsetof(struct node, magic) == 0, "magic");
 _Static_assert(offsetof(struct node, version) == 4, "version");
 _Static_assert(offsetof(struct node, size) == 8, "size");
@@ -271,8 +305,8 @@ _Static_assert(offsetof(struct node, changes) == 328, "changes");
 _Static_assert(offsetof(struct node, setter_head) == 336, "setter_head");
 _Static_assert(offsetof(struct node, call_head) == 344, "call_head");
 _Static_assert(offsetof(struct node, faults) == 352, "faults");
-_Static_assert(offsetof(struct node, gpus) == 2112, "gpus");
-_Static_assert(offsetof(struct node, setters) == 218176, "setters");
-_Static_assert(offsetof(struct node, calls) == 3363904, "calls");
+_Static_assert(offsetof(struct node, gpus) == 2512, "gpus");
+_Static_assert(offsetof(struct node, setters) == 291792, "setters");
+_Static_assert(offsetof(struct node, calls) == 3437520, "calls");
 
 #endif

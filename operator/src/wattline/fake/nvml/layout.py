@@ -14,9 +14,11 @@ from enum import IntEnum
 from typing import Any
 
 MAGIC = 0x55504757  # "WGPU"
-VERSION = 2
+VERSION = 3
 GPUS_MAX = 64
 CLOCKS_MAX = 256
+PARTS_MAX = 7
+PRESETS = 5
 SETTER_RING = 1 << 16
 CALL_RING = 1 << 14
 FIELD_WORDS = 5  # one bit for each of NVML's field ids, 308 of them
@@ -27,7 +29,7 @@ NO_GPU = -1
 
 
 class Call(IntEnum):
-    """Every call that faults can hit and the journal names; those from ``POWER_ON`` on happen to a driver."""
+    """Every call that faults can hit and the journal names; ``POWER_ON`` and the two after it happen to a driver."""
 
     INIT = 0
     SHUTDOWN = 1
@@ -73,9 +75,19 @@ class Call(IntEnum):
     POWER_ON = 41
     DRIVER_RELOAD = 42
     OUT_OF_BAND_LIMIT = 43
+    SET_PROFILES = 44
+    SET_PRESET = 45
+    ACTIVATE_PRESET = 46
+    SET_SMOOTHING = 47
+    PROFILES_INFO = 48
+    CURRENT_PROFILES = 49
+    PARTS_MAX_COUNT = 50
+    PART_BY_INDEX = 51
+    WHOLE_OF_PART = 52
+    IS_PART = 53
 
 
-SETTERS = frozenset(call for call in Call if call >= Call.SET_POWER_LIMIT)
+SETTERS = frozenset(call for call in Call if Call.SET_POWER_LIMIT <= call <= Call.SET_SMOOTHING)
 """Calls that stand in the record of setters; the journal of all others turns over much sooner."""
 
 
@@ -135,7 +147,8 @@ class Identity(Structure):
         ("pci_bus", c_uint32),
         ("clock_count", c_uint32),
         ("clocks_mhz", c_uint32 * CLOCKS_MAX),
-        ("padding", c_uint32),
+        ("smooths", c_uint32),  # whether it has power smoothing
+        ("profiles", c_uint64),  # workload power profiles it offers, one bit each
     )
 
 
@@ -146,7 +159,20 @@ class Settings(Structure):
         ("lock", c_uint64),  # lowest MHz << 32 | highest MHz; 0: not locked
         ("limit_mw", c_uint32),
         ("persistence", c_uint32),
+        ("profiles", c_uint64),  # workload power profiles that are asked for, one bit each
+        (
+            "presets",
+            c_uint64 * PRESETS,
+        ),  # number << 60 | floor in hundredths of a percent << 32 | mW/s upwards
+        ("preset", c_uint32),  # the active one
+        ("smoothing", c_uint32),
     )
+
+
+class Part(Structure):
+    """A part of a GPU (MIG): nothing but a name, for clock and power are the whole's."""
+
+    _fields_ = (("uuid", c_char * 96),)
 
 
 class Physics(Structure):
@@ -200,6 +226,9 @@ class Gpu(Structure):
         ("lost", c_uint32),
         ("out_of_band_mw", c_uint32),  # 0: none
         ("mig", c_uint32),
+        ("part_count", c_uint32),
+        ("padding", c_uint32),
+        ("parts", Part * PARTS_MAX),
         ("missing_fields", c_uint64 * FIELD_WORDS),
         ("faults", Fault * len(Call)),
     )
@@ -241,7 +270,7 @@ _C_NAMES: dict[Any, str] = {
     c_uint64: "uint64_t",
     c_int64: "int64_t",
 }
-_STRUCTURES = (Fault, Identity, Settings, Physics, Entry, Gpu, Node)
+_STRUCTURES = (Fault, Identity, Settings, Part, Physics, Entry, Gpu, Node)
 _NUMBERS = {
     "MAGIC": MAGIC,
     "VERSION": VERSION,
@@ -249,6 +278,8 @@ _NUMBERS = {
     "SETTER_RING": SETTER_RING,
     "CALL_RING": CALL_RING,
     "FIELD_WORDS": FIELD_WORDS,
+    "PARTS_MAX": PARTS_MAX,
+    "PRESETS": PRESETS,
     "NO_GPU": NO_GPU,
     "PENDING": PENDING,
     "FOR_EVER": FOR_EVER,

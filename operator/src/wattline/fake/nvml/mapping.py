@@ -22,6 +22,8 @@ DRIVER_VERSION = "580.173.02"
 NVML_VERSION = "13.580.173.02"
 _PHYSICS_WORDS = struct.Struct(f"{ctypes.sizeof(Physics) // 8}Q")
 _UNKNOWN_ERROR = 999
+FASTEST_RAMP_MW = 3_000_000_000
+"""Ramp of a preset that nobody has set, in mW/s [assumption]: no ramp that a board could draw."""
 
 
 class MappingError(Exception):
@@ -60,6 +62,7 @@ class Mapping:
             _identify(node.gpus[index].identity, index, card)
             node.gpus[index].settings.limit_mw = round(card.default_watts * 1000)
             node.gpus[index].settings.persistence = 1
+            fresh_presets(node.gpus[index].settings)
             margin = card.reference_celsius - 30.0 if card.has_margin else None
             mapping.publish(index, Sensors(clock_mhz=card.clocks_mhz[0], margin_celsius=margin))
             mapping.record(Call.POWER_ON, index, old=0, new=round(card.default_watts * 1000), at_ns=now_ns())
@@ -96,6 +99,11 @@ class Mapping:
             limit_watts=min(limit_mw, outside_mw or limit_mw) / 1000,
             locked_mhz=(lock >> 32, lock & 0xFFFFFFFF) if lock else None,
             persistence=bool(gpu.settings.persistence),
+            profiles=_numbers(gpu.settings.profiles),
+            smoothing=bool(gpu.settings.smoothing),
+            preset=gpu.settings.preset,
+            up_watts_per_second=(gpu.settings.presets[gpu.settings.preset] & 0xFFFFFFFF) / 1000,
+            floor_percent=(gpu.settings.presets[gpu.settings.preset] >> 32 & 0xFFFF) / 100,
         )
 
     def publish(self, index: int, sensors: Sensors) -> None:
@@ -158,6 +166,14 @@ class Mapping:
                 shown = settings.limit_mw
             case Call.SET_PERSISTENCE:
                 shown = settings.persistence
+            case Call.SET_PROFILES:
+                shown = settings.profiles
+            case Call.SET_PRESET:
+                shown = settings.presets[(last.new >> 60) % layout.PRESETS]
+            case Call.ACTIVATE_PRESET:
+                shown = settings.preset
+            case Call.SET_SMOOTHING:
+                shown = settings.smoothing
             case _:
                 shown = settings.lock
         last.code = 0 if shown == last.new else _UNKNOWN_ERROR
@@ -210,10 +226,23 @@ def _identify(identity: Any, index: int, card: Card) -> None:
         card.slowdown_offset_celsius,
         card.shutdown_offset_celsius,
     )
+    identity.smooths = int(card.smooths)
+    identity.profiles = sum(1 << number for number in card.profiles)
     identity.pci_bus = 0x18 + index
     identity.clock_count = len(card.clocks_mhz)
     for place, mhz in enumerate(card.clocks_mhz):
         identity.clocks_mhz[place] = mhz
+
+
+def fresh_presets(settings: Any) -> None:
+    """Put the presets of power smoothing to what they are after a load of the driver [assumption: no ramp, no floor]."""
+    for number in range(layout.PRESETS):
+        settings.presets[number] = number << 60 | FASTEST_RAMP_MW
+    settings.preset = settings.smoothing = 0
+
+
+def _numbers(bits: int) -> frozenset[int]:
+    return frozenset(number for number in range(bits.bit_length()) if bits >> number & 1)
 
 
 def _or_missing(celsius: float | None) -> int:

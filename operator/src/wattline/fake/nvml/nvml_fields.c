@@ -18,6 +18,7 @@ typedef struct {
 } nvmlFieldValue_t;
 
 enum { TYPE_U32 = 1, TYPE_U64 = 3, TYPE_S32 = 5 };
+enum { PRESET_FLOOR = 260, PRESET_RAMP_UP = 261 };
 
 static nvmlReturn_t u32(nvmlFieldValue_t *field, uint32_t value) {
     field->type = TYPE_U32;
@@ -39,12 +40,23 @@ static nvmlReturn_t u64(nvmlFieldValue_t *field, uint64_t value) {
     return NVML_SUCCESS;
 }
 
+static uint64_t preset(const struct gpu *gpu, const nvmlFieldValue_t *field) {
+    return field->scope < PRESETS ? LOAD(gpu->settings.presets[field->scope]) : 0;
+}
+
+static nvmlReturn_t smoothing(const struct gpu *gpu, nvmlFieldValue_t *field, uint64_t value) {
+    if (!gpu->identity.smooths)
+        return NVML_ERROR_NOT_SUPPORTED;
+    return field->scope < PRESETS ? u32(field, (uint32_t)value) : NVML_ERROR_INVALID_ARGUMENT;
+}
+
 static nvmlReturn_t answer(const struct gpu *gpu, const struct physics *seen, nvmlFieldValue_t *field) {
     const struct identity *identity = &gpu->identity;
     uint32_t id = field->field;
     if (id >= FIELD_WORDS * 64)
         return NVML_ERROR_INVALID_ARGUMENT;
-    if (field->scope != 0 || LOAD(gpu->missing_fields[id / 64]) >> id % 64 & 1)
+    int of_preset = id == PRESET_FLOOR || id == PRESET_RAMP_UP; /* their scope is the preset's number */
+    if ((field->scope != 0 && !of_preset) || LOAD(gpu->missing_fields[id / 64]) >> id % 64 & 1)
         return NVML_ERROR_NOT_SUPPORTED; /* scopes: module and memory power are not on these parts */
     int margins = seen->margin_celsius != NOT_AVAILABLE;
     switch (id) {
@@ -71,6 +83,20 @@ static nvmlReturn_t answer(const struct gpu *gpu, const struct physics *seen, nv
         return u32(field, enforced_mw(gpu));
     case 192:
         return u32(field, LOAD(gpu->settings.limit_mw));
+    case 251: /* power smoothing: on; 256 and 257: greatest and least floor, in percent */
+        return smoothing(gpu, field, LOAD(gpu->settings.smoothing));
+    case 256:
+        return smoothing(gpu, field, 90);
+    case 257:
+        return smoothing(gpu, field, 0);
+    case 259: /* how many presets */
+        return smoothing(gpu, field, PRESETS);
+    case PRESET_FLOOR:
+        return smoothing(gpu, field, (preset(gpu, field) >> 32 & 0xffff) / 100);
+    case PRESET_RAMP_UP:
+        return smoothing(gpu, field, preset(gpu, field) & 0xffffffff);
+    case 264: /* the active one */
+        return smoothing(gpu, field, LOAD(gpu->settings.preset));
     case 193:
         return margins ? s32(field, identity->shutdown_offset) : NVML_ERROR_NOT_SUPPORTED;
     case 194:

@@ -59,17 +59,6 @@ NVML nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device, nvmlUtiliza
     return give(&call, code, utilization == NULL ? NULL : &utilization->gpu, seen.busy_percent);
 }
 
-NVML nvmlReturn_t nvmlDeviceGetMigMode(nvmlDevice_t device, unsigned *current, unsigned *pending) {
-    struct call call;
-    nvmlReturn_t code = enter_gpu(&call, CALL_MIG_MODE, device);
-    unsigned mode = code == NVML_SUCCESS ? LOAD(call.gpu->mig) : 0;
-    if (code == NVML_SUCCESS && pending == NULL)
-        code = NVML_ERROR_INVALID_ARGUMENT;
-    if (code == NVML_SUCCESS)
-        *pending = mode;
-    return give(&call, code, current, mode);
-}
-
 NVML nvmlReturn_t nvmlDeviceGetVirtualizationMode(nvmlDevice_t device, unsigned *mode) {
     struct call call;
     nvmlReturn_t code = enter_gpu(&call, CALL_VIRTUALIZATION_MODE, device);

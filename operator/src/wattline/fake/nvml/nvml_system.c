@@ -88,8 +88,9 @@ NVML nvmlReturn_t nvmlDeviceGetName(nvmlDevice_t device, char *name, unsigned le
 
 NVML nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t device, char *uuid, unsigned length) {
     struct call call;
-    nvmlReturn_t code = enter_gpu(&call, CALL_UUID, device);
-    return give_text(&call, code, uuid, length, who(&call)->uuid);
+    nvmlReturn_t code = enter_part(&call, CALL_UUID, device);
+    const char *name = call.part == 0 ? who(&call)->uuid : call.gpu->parts[(call.part - 1) % PARTS_MAX].uuid;
+    return give_text(&call, code, uuid, length, name);
 }
 
 NVML nvmlReturn_t nvmlDeviceGetSerial(nvmlDevice_t device, char *serial, unsigned length) {

@@ -102,20 +102,33 @@ nvmlReturn_t enter(struct call *call, uint32_t id) {
     return code == NVML_SUCCESS ? strike(call, AT_BEFORE) : code;
 }
 
-nvmlReturn_t enter_gpu(struct call *call, uint32_t id, nvmlDevice_t device) {
+nvmlReturn_t enter_part(struct call *call, uint32_t id, nvmlDevice_t device) {
     nvmlReturn_t code = begin(call, id);
     if (code != NVML_SUCCESS)
         return code;
     uintptr_t number = (uintptr_t)device;
     uint32_t index = (uint32_t)(number & 0xff) - 1;
-    if (number >> 8 != LOAD(session.number) || index >= call->node->gpu_count)
+    if (number >> 12 != LOAD(session.number) || index >= call->node->gpu_count)
         return NVML_ERROR_INVALID_ARGUMENT;
+    call->part = (uint32_t)(number >> 8 & 0xf);
     call->index = (int32_t)index;
     call->gpu = &call->node->gpus[index];
     code = strike(call, AT_BEFORE);
     if (LOAD(call->gpu->lost) || LOAD(call->gpu->epoch) != LOAD(session.epochs[index]))
         return NVML_ERROR_GPU_IS_LOST; /* also after the GPU is back: only a new session has live handles */
     return code;
+}
+
+nvmlReturn_t enter_gpu(struct call *call, uint32_t id, nvmlDevice_t device) {
+    nvmlReturn_t code = enter_part(call, id, device);
+    return code == NVML_SUCCESS && call->part != 0 ? NVML_ERROR_NOT_SUPPORTED : code;
+}
+
+nvmlReturn_t handle_of_part(struct call *call, uint32_t part, nvmlDevice_t *device) {
+    if (device == NULL)
+        return NVML_ERROR_INVALID_ARGUMENT;
+    *device = (nvmlDevice_t)((uintptr_t)LOAD(session.number) << 12 | part << 8 | (uint32_t)(call->index + 1));
+    return NVML_SUCCESS;
 }
 
 nvmlReturn_t handle(struct call *call, uint32_t index, nvmlDevice_t *device) {
@@ -125,6 +138,6 @@ nvmlReturn_t handle(struct call *call, uint32_t index, nvmlDevice_t *device) {
     struct gpu *gpu = &call->node->gpus[index];
     if (LOAD(gpu->lost) || LOAD(gpu->epoch) != LOAD(session.epochs[index]))
         return NVML_ERROR_GPU_IS_LOST;
-    *device = (nvmlDevice_t)((uintptr_t)LOAD(session.number) << 8 | (index + 1));
+    *device = (nvmlDevice_t)((uintptr_t)LOAD(session.number) << 12 | (index + 1));
     return NVML_SUCCESS;
 }
