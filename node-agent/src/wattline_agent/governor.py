@@ -13,7 +13,6 @@ from wattline_agent.emergency import Signal
 from wattline_agent.hands import Hands
 from wattline_agent.lease import Fence
 from wattline_agent.messages import EmergencySeen, LeaseSeen, LoadsSeen, OrderSeen
-from wattline_agent.safety import step
 from wattline_agent.settings import DEFAULTS, Settings
 
 
@@ -127,14 +126,8 @@ class Governor:
         self._act(now)
 
     def _feel_heat(self) -> bool:
-        tightened = False
-        for gpu in self.hands.gpus.values():
-            if gpu.reading is None:
-                continue
-            heat = step(self.settings.heat, gpu.heat, gpu.reading)
-            tightened |= heat.clock_ratio < gpu.heat.clock_ratio or heat.emergency > gpu.heat.emergency
-            gpu.heat = heat
-        return tightened
+        tightened = [gpu.feel(self.safety_at) for gpu in self.hands.gpus.values()]
+        return any(tightened)
 
     def _mode(self, now: float) -> Mode:
         spec, records = self.spec, bool(self.hands.record.record.gpus)
