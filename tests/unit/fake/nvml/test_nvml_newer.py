@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pynvml
 import pytest
-
 from tests.unit.fake.nvml.codes import code_of
+
 from wattline.fake.nvml import Call, Card, Faults, GpuBank, Mapping, Point, RootOnly
 from wattline.fake.nvml.card import B200_PROFILES
 from wattline.world.gpu import PRODUCTS, Gpu
