@@ -207,6 +207,18 @@ def test_a_pools_bounds_reach_its_gpus():
     assert loop.budget("n1") <= bound(500) + bound(MAX)
 
 
+def test_a_gpu_of_two_pools_has_the_strictest_bounds_and_one_group():
+    strict = pool(power=PoolPower(watts_per_gpu=WattRange(max=500)))
+    keen = pool("keen", gpus=("n1-0", "n1-1"), power=PoolPower(watts_per_gpu=WattRange(min=250, max=600)))
+    loop = Loop(domain(nodes=ROW), pools=(strict, keen))
+    loop.rounds()
+    one, other = loop.store["n1"][0].gpus
+
+    assert (one.watts_min, one.watts_max, other.watts_max) == (250, 500, 600)
+    assert one.group == other.group
+    assert {each.pool for each in loop.store["n1"][0].replicas} == {"coder", "keen"}
+
+
 def test_noise_in_demand_writes_nothing():
     loop = settled(domain(watts=2000, nodes=ROW))
     before = dict(loop.store)

@@ -4,13 +4,13 @@ import math
 from collections.abc import Iterator, Sequence
 
 from wattline.api.base import PowerClass
-from wattline.api.inferencepool import Endpoint, InferencePool
 from wattline.api.powernode import GpuOrder, GpuStatus, ReplicaOrder
 from wattline.controller.facts import floor_watts
 from wattline.model.bounds import bound_watts
 from wattline.model.cluster import ClusterView, NodeView
 from wattline.model.fleet import Fleet
 from wattline.model.orders import gpu_order, replica_order
+from wattline.model.sharing import apart, merged
 from wattline.policy.share import Claim, Grant, Why
 
 CLASSES = tuple(PowerClass)
@@ -19,18 +19,20 @@ CLASSES = tuple(PowerClass)
 def gpu_orders(view: ClusterView, node: NodeView) -> tuple[GpuOrder, ...]:
     """Return the bounds of every GPU of a node: its pool's where a pool uses it, else the device's.
 
-    A GPU whose pool has problems now keeps the bounds of its present order.
+    A GPU that several replicas use has the bounds of the strictest, and is in one group with all that they use. A GPU
+    whose pool has problems now keeps the bounds of its present order.
     """
     used = _owners(view.fleet, node.name)
     stands = _standing(view)
     was = {} if node.spec is None else {each.uuid: each for each in node.spec.gpus}
     known = [gpu.uuid for gpu in node.status.gpus] if node.status is not None else []
-    return tuple(
+    orders = [
         was[uuid]
         if uuid not in used and uuid in was and was[uuid].group.rpartition("/")[0] in stands
-        else _order(uuid, used.get(uuid))
+        else used.get(uuid, GpuOrder(uuid=uuid, group=uuid))
         for uuid in dict.fromkeys([*known, *used])
-    )
+    ]
+    return tuple(apart(orders, [replica_order(*engine) for engine in view.fleet.endpoints_on(node.name)]))
 
 
 def replica_orders(view: ClusterView, node: NodeView) -> tuple[ReplicaOrder, ...]:
@@ -82,28 +84,25 @@ def together(node: str, grants: Sequence[Grant]) -> Grant:
     return Grant(node, math.fsum(grant.watts for grant in grants), worst.why, worst.detail)
 
 
-def _owners(fleet: Fleet, node: str) -> dict[str, tuple[InferencePool, Endpoint]]:
-    return {uuid: (pool, endpoint) for pool, endpoint in fleet.endpoints_on(node) for uuid in endpoint.gpus}
+def _owners(fleet: Fleet, node: str) -> dict[str, GpuOrder]:
+    """Return what the pools say of each GPU that a replica uses, by the GPU's UUID; the last pool names its group."""
+    owners: dict[str, list[GpuOrder]] = {}
+    for pool, endpoint in fleet.endpoints_on(node):
+        for uuid in endpoint.gpus:
+            owners.setdefault(uuid, []).insert(0, gpu_order(pool, endpoint, uuid))
+    return {uuid: merged(orders) for uuid, orders in owners.items()}
 
 
-def _order(uuid: str, owner: tuple[InferencePool, Endpoint] | None) -> GpuOrder:
-    return GpuOrder(uuid=uuid, group=uuid) if owner is None else gpu_order(*owner, uuid)
+def _class(owner: GpuOrder | None) -> PowerClass:
+    return PowerClass.STANDARD if owner is None else owner.power_class
 
 
-def _class(owner: tuple[InferencePool, Endpoint] | None) -> PowerClass:
-    return PowerClass.STANDARD if owner is None else owner[0].spec.power_class
-
-
-def _ceiling(gpu: GpuStatus, owner: tuple[InferencePool, Endpoint] | None) -> float:
-    top = (
-        gpu.max_watts
-        if owner is None
-        else min(owner[0].spec.power.watts_per_gpu.max or math.inf, gpu.max_watts)
-    )
+def _ceiling(gpu: GpuStatus, owner: GpuOrder | None) -> float:
+    top = gpu.max_watts if owner is None else min(owner.watts_max or math.inf, gpu.max_watts)
     return bound_watts(gpu.product, max(top, gpu.min_watts), gpu.max_watts)
 
 
-def _wanted_least(gpu: GpuStatus, owner: tuple[InferencePool, Endpoint] | None) -> float:
+def _wanted_least(gpu: GpuStatus, owner: GpuOrder | None) -> float:
     """A pool's least limit is wanted, not promised: the domain's budget comes first."""
-    least = None if owner is None else owner[0].spec.power.watts_per_gpu.min
+    least = None if owner is None else owner.watts_min
     return 0.0 if least is None else bound_watts(gpu.product, min(least, gpu.max_watts), gpu.max_watts)
