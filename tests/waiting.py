@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 
@@ -11,6 +12,14 @@ async def until(holds: Callable[[], object], seconds: float = 10.0) -> None:
     async with asyncio.timeout(seconds):
         while not holds():
             await asyncio.sleep(0.01)
+
+
+def block_until(holds: Callable[[], object], what: str = "it", seconds: float = 30.0) -> None:
+    """Wait likewise where other processes work on it and nothing of this one has to go on; ``what`` is for the message."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, f"not within {seconds:g} s: {what}"
+        time.sleep(0.02)
 
 
 def within(seconds: float) -> Callable[..., Awaitable[None]]:

@@ -4,9 +4,7 @@ import os
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -120,14 +118,6 @@ def ordered(budget_watts: float, **changes) -> dict:
         "gpus": tuple(GpuOrder(uuid=uuid, group=uuid, clock_mhz_max=1500) for uuid in UUIDS),
     }
     return PowerNodeSpec(**calm | changes).model_dump(mode="json", by_alias=True)
-
-
-def until(done: Callable[[], object], seconds: float = 30.0) -> None:
-    """Wait for something to come true."""
-    end = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < end, f"not within {seconds} s"
-        time.sleep(0.02)
 
 
 def children(pid: int) -> dict[str, int]:

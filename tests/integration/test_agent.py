@@ -14,7 +14,8 @@ import urllib.request
 from collections.abc import Iterator
 
 import pytest
-from tests.integration.agent_box import PRODUCT, UUIDS, Box, children, ended, gone, until
+from tests.integration.agent_box import PRODUCT, UUIDS, Box, children, ended, gone
+from tests.waiting import block_until
 
 from wattline.api.powernode import NodeState
 from wattline.fake.nvml import MAPPING_VARIABLE, Call, Faults, GpuBank, RootOnly, limits
@@ -44,7 +45,7 @@ def holding(box) -> tuple[Box, subprocess.Popen[bytes]]:
     """An agent that holds the node at 1000 W and puts everything back when it ends."""
     box.order(1000.0)
     agent = box.start("--on-stop", "restore")
-    until(box.held)
+    block_until(box.held)
     return box, agent
 
 
@@ -75,7 +76,7 @@ def test_an_agent_holds_an_order_serves_readings_and_puts_everything_back(holdin
 def test_ctrl_c_in_a_terminal_reaches_all_three_and_still_puts_everything_back(box):
     box.order(1000.0)
     agent = box.start("--on-stop", "restore", start_new_session=True)
-    until(box.held)
+    block_until(box.held)
     os.killpg(agent.pid, signal.SIGINT)
 
     assert ended(agent)[0] == 0
@@ -85,7 +86,7 @@ def test_ctrl_c_in_a_terminal_reaches_all_three_and_still_puts_everything_back(b
 def test_a_gpu_that_cannot_be_put_back_is_named_and_the_exit_code_says_so(holding):
     box, agent = holding
     Faults(box.bank.mapping).lose(0)
-    until(lambda: box.status().gpus[0].reason.startswith("GpuLost"))
+    block_until(lambda: box.status().gpus[0].reason.startswith("GpuLost"))
     agent.send_signal(signal.SIGTERM)
 
     code, said = ended(agent)
@@ -96,7 +97,7 @@ def test_a_gpu_that_cannot_be_put_back_is_named_and_the_exit_code_says_so(holdin
 
 def test_a_node_that_nobody_orders_is_told_of_and_not_touched(box):
     box.start()
-    until(lambda: box.status() is not None and box.status().gpus)
+    block_until(lambda: box.status() is not None and box.status().gpus)
 
     status = box.status()
     assert [(gpu.uuid, gpu.max_watts) for gpu in status.gpus] == [(uuid, 700.0) for uuid in UUIDS]
@@ -107,14 +108,16 @@ def test_a_node_that_nobody_orders_is_told_of_and_not_touched(box):
 def test_an_agent_that_keeps_is_adopted_by_the_next(box):
     box.order(1000.0)
     first = box.start("--on-stop", "keep")
-    until(box.held)
+    block_until(box.held)
     first.send_signal(signal.SIGTERM)
     assert ended(first)[0] == 0
     assert not box.untouched()
 
     written = len([record for record in box.bank.mapping.journal() if record.call is Call.SET_POWER_LIMIT])
     second = box.start("--on-stop", "restore")
-    until(lambda: box.status().observed_generation == 1 and len(children(second.pid)) == 2 and box.held())
+    block_until(
+        lambda: box.status().observed_generation == 1 and len(children(second.pid)) == 2 and box.held()
+    )
     second.send_signal(signal.SIGTERM)
 
     assert ended(second)[0] == 0
@@ -127,9 +130,9 @@ def test_the_network_process_may_die(holding):
     box, agent = holding
     before = children(agent.pid)
     os.kill(before["network_process"], signal.SIGKILL)
-    until(lambda: gone(before["network_process"]) and len(children(agent.pid)) == 2)
+    block_until(lambda: gone(before["network_process"]) and len(children(agent.pid)) == 2)
     box.order(800.0, generation=2)
-    until(lambda: box.status().observed_generation == 2)
+    block_until(lambda: box.status().observed_generation == 2)
 
     assert children(agent.pid)["device_process"] == before["device_process"]
     assert box.held(800.0)
@@ -140,13 +143,13 @@ def test_a_device_process_that_dies_is_started_again_and_knows_what_was_there(ho
     box, agent = holding
     before = children(agent.pid)
     os.kill(before["device_process"], signal.SIGKILL)
-    until(
+    block_until(
         lambda: (
             children(agent.pid).get("device_process", before["device_process"]) != before["device_process"]
         )
     )
     box.order(800.0, generation=2)
-    until(lambda: box.held(800.0))
+    block_until(lambda: box.held(800.0))
     agent.send_signal(signal.SIGTERM)
 
     assert ended(agent)[0] == 0
@@ -157,7 +160,7 @@ def test_without_its_supervisor_an_agent_ends_in_good_order(holding):
     box, agent = holding
     parts = children(agent.pid)
     os.kill(agent.pid, signal.SIGKILL)
-    until(lambda: all(gone(pid) for pid in parts.values()))
+    block_until(lambda: all(gone(pid) for pid in parts.values()))
 
     assert box.untouched()
 
@@ -165,7 +168,7 @@ def test_without_its_supervisor_an_agent_ends_in_good_order(holding):
 def test_a_lease_that_ends_lowers_the_node_to_its_failsafe(holding):
     box, _ = holding
     box.renewing = False
-    until(lambda: box.status().state is NodeState.FAILSAFE)
+    block_until(lambda: box.status().state is NodeState.FAILSAFE)
 
     assert sum(bound_watts(PRODUCT, watts, 700.0) for watts in box.limits()) <= 500.0
 
@@ -174,7 +177,7 @@ def test_budgets_that_move_are_kept_on_the_devices_own_journal(holding):
     box, _ = holding
     for generation, budget in enumerate((700.0, 1300.0, 600.0, 1100.0), start=2):
         box.order(budget, generation=generation)
-        until(lambda generation=generation: box.status().observed_generation == generation)
+        block_until(lambda generation=generation: box.status().observed_generation == generation)
         box.bank.mapping.settings(0)
 
     highest = 1428.0
@@ -218,15 +221,15 @@ def test_a_port_in_use_is_said_and_nothing_changes(box):
 def test_a_gpu_that_vanishes_is_told_and_the_other_goes_on(holding):
     box, _ = holding
     Faults(box.bank.mapping).lose(0)
-    until(lambda: box.status().gpus[0].reason.startswith("GpuLost"))
+    block_until(lambda: box.status().gpus[0].reason.startswith("GpuLost"))
 
     assert box.status().state is NodeState.DEGRADED
     assert box.status().gpus[0].bound_watts == pytest.approx(714.0)
-    until(lambda: [gpu["uuid"] for gpu in json.loads(box.get("/v1/gpus"))["gpus"]] == ["GPU-1"])
-    until(lambda: bound_watts(PRODUCT, box.limits()[1], 700.0) <= 1000.0 - 714.0)
+    block_until(lambda: [gpu["uuid"] for gpu in json.loads(box.get("/v1/gpus"))["gpus"]] == ["GPU-1"])
+    block_until(lambda: bound_watts(PRODUCT, box.limits()[1], 700.0) <= 1000.0 - 714.0)
 
     Faults(box.bank.mapping).bring_back(0)
-    until(lambda: box.status().state is NodeState.ENFORCING)
+    block_until(lambda: box.status().state is NodeState.ENFORCING)
 
 
 def test_a_hung_driver_call_is_told_and_nobody_is_killed(holding):
@@ -234,18 +237,20 @@ def test_a_hung_driver_call_is_told_and_nobody_is_killed(holding):
     before = children(agent.pid)
     faults = Faults(box.bank.mapping)
     faults.set(Call.CLOCK, 0, hang_seconds=float("inf"))
-    until(lambda: box.status().state is NodeState.DEGRADED)
+    block_until(lambda: box.status().state is NodeState.DEGRADED)
 
     assert children(agent.pid) == before
     faults.clear()
-    until(lambda: box.status().state is NodeState.ENFORCING)
+    block_until(lambda: box.status().state is NodeState.ENFORCING)
 
 
 def test_without_rights_everything_is_told_and_nothing_is_written(box):
     Faults(box.bank.mapping).setters_for(RootOnly.NOBODY)
     box.order(1000.0)
     box.start()
-    until(lambda: box.status() is not None and any(gpu.outcome == "blocked" for gpu in box.status().gpus))
+    block_until(
+        lambda: box.status() is not None and any(gpu.outcome == "blocked" for gpu in box.status().gpus)
+    )
 
     assert box.untouched()
     assert all("Permissions" in gpu.reason for gpu in box.status().gpus if gpu.outcome == "blocked")
@@ -269,7 +274,7 @@ def test_a_full_disk_leaves_the_gpus_untouched_and_says_why(box):
         except OSError:
             return False
 
-    until(told)
+    block_until(told)
     assert box.untouched()
     agent.send_signal(signal.SIGTERM)
     code, said = ended(agent)
@@ -290,11 +295,11 @@ def test_an_order_that_makes_no_sense_leaves_the_last_one_in_force(holding):
 def test_without_a_driver_the_agent_waits(box):
     Faults(box.bank.mapping).unload_driver()
     box.start()
-    until(lambda: box.status() is not None)
+    block_until(lambda: box.status() is not None)
     assert box.status().state is NodeState.WAITING_FOR_DRIVER
 
     Faults(box.bank.mapping).load_driver()
-    until(lambda: box.status().gpus)
+    block_until(lambda: box.status().gpus)
 
 
 @pytest.mark.parametrize(

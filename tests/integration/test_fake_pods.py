@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 from aiohttp import web
 from click.testing import CliRunner
 from tests.integration.fake_engines import NoDriver, NoRecord
+from tests.waiting import block_until
 
 from wattline.cli.main import main
 from wattline.doors.clock import BootClock
@@ -85,23 +85,15 @@ def get(url, body=None):
         return None, str(error).encode()
 
 
-def until(holds, seconds=20):
-    end = time.monotonic() + seconds
-    while not (seen := holds()):
-        assert time.monotonic() < end, "it did not come about in time"
-        time.sleep(0.02)
-    return seen
-
-
 def test_a_pod_loads_then_answers_and_its_engine_ends_with_it(tmp_path):
     with contextlib.ExitStack() as stack:
         processes = Processes(tmp_path, stack)
         world = processes.start_world()
         pod, url = processes.start_pod("coder-0", GPUS[:1])
-        until(lambda: (seen := get(f"{url}/health"))[0] == 503 and b"is being loaded" in seen[1])
+        block_until(lambda: (seen := get(f"{url}/health"))[0] == 503 and b"is being loaded" in seen[1])
         assert get(f"{url}/metrics")[0] == 503
 
-        until(lambda: get(f"{url}/health")[0] == 200)  # 106 world seconds
+        block_until(lambda: get(f"{url}/health")[0] == 200)  # 106 world seconds
         hello = {"model": MODEL, "messages": [{"role": "user", "content": "hello"}], "stream": True}
         assert get(f"{url}/v1/chat/completions", hello)[1].endswith(b"data: [DONE]\n\n")
         assert b"vllm:generation_tokens_total" in get(f"{url}/metrics")[1]
@@ -111,7 +103,7 @@ def test_a_pod_loads_then_answers_and_its_engine_ends_with_it(tmp_path):
 
         assert owners() == {GPUS[0]: "coder-0", GPUS[1]: None}
         pod.send_signal(signal.SIGKILL)
-        until(lambda: owners()[GPUS[0]] is None)
+        block_until(lambda: owners()[GPUS[0]] is None)
         assert (tmp_path / "fake" / "n1.gpus").exists()
 
 

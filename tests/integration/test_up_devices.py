@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from tests.waiting import block_until
 
 from wattline.api.powerdomain import PowerDomain
 from wattline.doors import state
@@ -131,13 +132,6 @@ class Row:
                 yield at, sum(now.values())
 
 
-def until(done, what, seconds=20.0):
-    end = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        time.sleep(0.02)
-
-
 @pytest.fixture
 def row(tmp_path, nvml_library):
     (tmp_path / "fleet").mkdir()
@@ -165,26 +159,26 @@ def test_while_enforced_is_true_the_devices_own_record_stays_inside_the_budget(r
     for node in NODES:
         row.agent(node)
     row.up()
-    until(row.holds(2400), "the first budget")
+    block_until(row.holds(2400), "the first budget")
 
     row.declare(2400, one="Protected", two="BestEffort")
-    until(lambda: row.bounds("n1") > 1300, "watts to move to the protected pool")
+    block_until(lambda: row.bounds("n1") > 1300, "watts to move to the protected pool")
     row.declare(2400, one="BestEffort", two="Protected")
-    until(lambda: row.bounds("n2") > 1300, "watts to move back")
+    block_until(lambda: row.bounds("n2") > 1300, "watts to move back")
 
     row.declare(1300)
-    until(row.holds(1300), "a cut")
+    block_until(row.holds(1300), "a cut")
     row.kill("up")
     row.declare(2000)
     row.up()
-    until(row.holds(2000), "a loop that follows a killed one")
+    block_until(row.holds(2000), "a loop that follows a killed one")
     row.kill("n2")
     row.declare(1600)
-    until(row.holds(1600), "a cut while an agent is dead")
+    block_until(row.holds(1600), "a cut while an agent is dead")
     row.agent("n2")
     row.declare(2600)
-    until(lambda: row.bounds("n1") + row.bounds("n2") > 2300, "watts to be given out again")
-    until(row.holds(2600), "the last budget")
+    block_until(lambda: row.bounds("n1") + row.bounds("n2") > 2300, "watts to be given out again")
+    block_until(row.holds(2600), "the last budget")
     time.sleep(0.1)
     row.stop.set()
 
