@@ -94,6 +94,14 @@ def _watts() -> Panels:
             Query(_agent("budget_watts"), "budget {{node}}", RED, dashed=True),
             Query(_agent("bound_watts"), "bound {{node}}", ORANGE),
             Query(_agent("demand_watts"), "demand {{node}}", GREY),
+            Query(
+                greatest(
+                    "node, level", f'wattline_agent_budget_source_watts{{{NODE[1:-1]},source="Emergency"}}'
+                ),
+                "emergency {{level}} {{node}}",
+                YELLOW,
+                dashed=True,
+            ),
             Query(f"sum by (node) ({_gpu('power_watts', 'mode', 'average')})", "draw {{node}}", BLUE),
         ),
         graph(

@@ -8,6 +8,7 @@ from prometheus_client.registry import Collector
 from wattline.api.powernode import NodeState, Outcome
 from wattline.model.gpu import EventReason
 from wattline_agent.messages import GpuLine, SpreadSeen, View
+from wattline_agent.metrics_budget import budget_metrics
 from wattline_agent.pods import Mapped
 from wattline_agent.safety import Band
 
@@ -52,6 +53,7 @@ class AgentCollector(Collector):
         if view is None:
             return
         yield from self._node_metrics(view)
+        yield from budget_metrics(self._node, view)
         yield from self._gpu_metrics(view)
         yield from self._pod_metrics()
         for name, (text, labels) in SPREADS.items():

@@ -14,9 +14,11 @@ from wattline.api.powerdomain import Mode
 from wattline.api.powernode import NodeState, Outcome
 from wattline.gateway.refusal import Reason
 from wattline.model.gpu import EventReason
+from wattline_agent.budget import Kind
 from wattline_agent.safety import Band
 
 WORDS = {
+    ("wattline_agent_budget_source_watts", "source"): set(Kind),
     ("wattline_agent_gpu_clock_event_seconds_total", "reason"): {each.name.lower() for each in EventReason},
     ("wattline_agent_gpu_clock_hertz", "kind"): {"current", "requested_max", "max"},
     ("wattline_agent_gpu_outcome", "outcome"): set(Outcome),
