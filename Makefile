@@ -6,6 +6,9 @@ BIN := .venv/bin
 UV_FLAGS := --quiet --python .venv
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-emit-package wattline
 SHIM := .build/lib/libnvidia-ml.so.1
+# What tests and demo start are hundreds of processes: each reads compiled modules, whatever the environment says of them.
+export PYTHONDONTWRITEBYTECODE :=
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.build/pycache
 # Debian ships ensurepip apart; say so in one line instead of a traceback.
 NEEDS = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "missing: Python 3.11 or newer (PYTHON=... to name another)"; exit 1; }; \
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "missing: python3-venv (apt install python3-venv)"; exit 1; }; \
