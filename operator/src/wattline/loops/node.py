@@ -2,20 +2,22 @@
 
 The node agent's device process and the simulator both call ``decide``. Bounds combine by minimum over their
 sources (order, heat, watts) and over the GPUs of a group; requests of replicas combine by maximum and are then
-clipped to the bounds; all GPUs of a group take the group's value. Watts are divided among the groups by
+clipped to the bounds; all GPUs of a group take the group's value, and groups that share a GPU or a replica are one
+(``model.sharing``). Watts are divided among the groups by
 ``policy.share`` over what the limits promise (``model.bounds``), so that the sum of bounds never exceeds the
 budget as long as the devices' least limits fit it. ``loops.moves`` says in which order the result may be written.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import fsum
 
 from wattline.api.powernode import GpuOrder, PowerNodeSpec
-from wattline.loops import ceiling, want, watts
+from wattline.loops import ceiling, heat, want, watts
 from wattline.loops.seen import UNKNOWN_REPLICA, GpuSeen, NodeSeen, ReplicaKey, ReplicaSeen
 from wattline.loops.watts import Group
+from wattline.model.sharing import apart
 from wattline.policy import clock, share
 
 __all__ = [
@@ -43,6 +45,8 @@ class NodeState:
     """By group: the clock bound that follows from its watts."""
     wants: Mapping[str, want.WantState] = field(default_factory=dict)
     """By group: whether it stood at its limit lately."""
+    cool_watts: Mapping[str, float] = field(default_factory=dict)
+    """By group: what it wanted when heat last bound nothing, as a bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,10 @@ class GpuTarget:
     clock_why: str
     clock_detail: str
     """As above."""
+    heat_mhz: int | None = None
+    """Fastest clock that heat allows its group; a faster lock is lowered at once."""
+    emergency: bool = False
+    """A GPU of its group is about to overheat: the limit is lowered at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,36 +78,51 @@ class NodeDecision:
     """Predicted draw at the clocks the objectives could need, as bounds."""
     floors_exceed: bool
     """Even the devices' least limits exceed the budget."""
+    heat_freed_watts: float = 0.0
+    """What groups that heat holds back want less than they did before, as bounds; others may have it."""
 
 
 def decide(spec: PowerNodeSpec, state: NodeState, seen: NodeSeen) -> NodeDecision:
     """Return limits and clocks for every GPU of ``spec`` that can be written."""
-    groups = _groups(spec, seen)
+    orders = apart(spec.gpus, spec.replicas)
+    groups = _groups(orders, spec, seen)
+    hot = heat.groups(orders, seen.gpus)
     held_watts = fsum(gpu.bound_watts for gpu in seen.gpus.values() if gpu.held or gpu.reading is None)
-    clocked = {group.name: _clock(group, state, seen) for group in groups}
+    clocked = {group.name: _clock(group, state, seen, hot[group.name]) for group in groups}
     free_watts = max(0.0, seen.budget_watts - held_watts)
-    claims = watts.claims(free_watts, groups, {name: each.demand_watts for name, each in clocked.items()})
+    asked = watts.claims(free_watts, groups, {name: each.demand_watts for name, each in clocked.items()})
+    claims = heat.claims(asked, hot)
+    cool_watts = heat.cool_watts(state.cool_watts, hot, claims)
     grants = {grant.name: grant for grant in share.divide(free_watts, claims, name="the node's budget")}
     targets: dict[str, GpuTarget] = {}
     for group in groups:
         limits = watts.limits(group, grants[group.name].watts)
         for order, gpu in group.members:
             wanted = limits[order.uuid]
-            if seen.tighten_only and gpu.limit_watts is not None:
+            if (seen.tighten_only or gpu.unsure) and gpu.limit_watts is not None:
                 wanted = max(gpu.identity.min_watts, min(gpu.limit_watts, wanted))
-            mine, granted = clocked[group.name], grants[group.name]
+            mine, granted, warmth = clocked[group.name], grants[group.name], hot[group.name]
             targets[order.uuid] = GpuTarget(
-                wanted, mine.clock_mhz, granted.why, granted.detail, mine.why, mine.detail
+                gpu.identity.min_watts if warmth.emergency else wanted,
+                mine.clock_mhz,
+                "Heat" if warmth.emergency else granted.why,
+                heat.EMERGENCY if warmth.emergency else granted.detail,
+                mine.why,
+                mine.detail,
+                heat_mhz=warmth.top_mhz,
+                emergency=warmth.emergency,
             )
     return NodeDecision(
         state=NodeState(
             clocks={key: kept for group in clocked.values() for key, kept in group.states.items()},
             ceilings={name: group.ceiling for name, group in clocked.items()},
             wants={name: group.want for name, group in clocked.items()},
+            cool_watts=cool_watts,
         ),
         targets=targets,
         demand_watts=held_watts + fsum(claim.demand_watts for claim in claims),
         floors_exceed=held_watts + fsum(claim.floor_watts for claim in claims) > seen.budget_watts,
+        heat_freed_watts=fsum(max(0.0, cool_watts[claim.name] - claim.demand_watts) for claim in claims),
     )
 
 
@@ -115,9 +138,9 @@ class _Clocked:
     want: want.WantState
 
 
-def _groups(spec: PowerNodeSpec, seen: NodeSeen) -> list[Group]:
+def _groups(orders: Sequence[GpuOrder], spec: PowerNodeSpec, seen: NodeSeen) -> list[Group]:
     members: dict[str, list[tuple[GpuOrder, GpuSeen]]] = {}
-    for order in spec.gpus:
+    for order in orders:
         gpu = seen.gpus.get(order.uuid)
         if gpu is not None and gpu.reading is not None and not gpu.held:
             members.setdefault(order.group, []).append((order, gpu))
@@ -131,7 +154,7 @@ def _groups(spec: PowerNodeSpec, seen: NodeSeen) -> list[Group]:
     ]
 
 
-def _clock(group: Group, state: NodeState, seen: NodeSeen) -> _Clocked:
+def _clock(group: Group, state: NodeState, seen: NodeSeen, warmth: heat.Warmth) -> _Clocked:
     """Return the clock of a group: the keenest of its replicas' requests, inside the tightest of its bounds."""
     readings = [gpu.reading for _, gpu in group.members if gpu.reading is not None]
     draw_watts = fsum(reading.watts for reading in readings)
@@ -146,11 +169,10 @@ def _clock(group: Group, state: NodeState, seen: NodeSeen) -> _Clocked:
             for r, bound in zip(readings, limited, strict=True)
         ],
     )
-    heat_mhz = min(
-        (gpu.clock_top_mhz for _, gpu in group.members if gpu.clock_top_mhz is not None), default=None
-    )
-    tops = [top for top in (heat_mhz, fence.top_mhz) if top is not None]
+    tops = [top for top in (warmth.most_mhz, fence.top_mhz) if top is not None]
     allowed = _below(supported, min(tops, default=None))
+    if warmth.most_mhz is not None and supported and warmth.most_mhz < supported[0]:
+        allowed = _below(_common(group), warmth.most_mhz)[-1:]  # no order asks for a clock that heat forbids
     full_mhz = supported[-1] if supported else None
     states: dict[ReplicaKey, clock.ClockState] = {}
     wishes: list[tuple[int, str, str]] = []
@@ -190,7 +212,7 @@ def _clock(group: Group, state: NodeState, seen: NodeSeen) -> _Clocked:
     )
     mhz, why, detail = max(wishes)
     if tops and mhz == allowed[-1]:
-        why = "Heat" if heat_mhz is not None and heat_mhz == min(tops) else "Watts"
+        why = _bound_by(warmth, min(tops))
     return _Clocked(
         clock_mhz=None if not supported or (mhz == full_mhz and _at_device_top(group, mhz)) else mhz,
         why=why,
@@ -200,6 +222,17 @@ def _clock(group: Group, state: NodeState, seen: NodeSeen) -> _Clocked:
         ceiling=fence,
         want=wanting,
     )
+
+
+def _bound_by(warmth: heat.Warmth, top_mhz: int) -> str:
+    if top_mhz == warmth.top_mhz:
+        return "Heat"
+    return "SensorLost" if top_mhz == warmth.held_mhz else "Watts"
+
+
+def _common(group: Group) -> tuple[int, ...]:
+    """Return the clocks that every member supports."""
+    return _allowed(tuple({gpu.identity.clocks_mhz: None for _, gpu in group.members}), 0, None)
 
 
 def _supported(group: Group) -> tuple[int, ...]:

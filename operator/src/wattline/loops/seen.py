@@ -23,6 +23,12 @@ class GpuSeen:
     """Somebody else writes it too, so that only its greatest limit is certain."""
     clock_top_mhz: int | None = None
     """Fastest clock that heat allows; none while heat binds nothing."""
+    emergency: bool = False
+    """It is about to overheat, so that limits go to the devices' least in all its group."""
+    unsure: bool = False
+    """Its reading is not fresh, so that neither its limit nor its group's clock is loosened."""
+    locked_mhz: int | None = None
+    """Lock in force, as far as it is known; none gives the clock to the driver."""
 
     @property
     def limit_watts(self) -> float | None:

@@ -1,0 +1,75 @@
+"""Heat in a group: its hottest GPU binds all of them, also one that cannot be written, and one on another node.
+
+Bounds combine by minimum. A bound from another node comes with the order (``GpuOrder.heat_clock_mhz``); what this node
+tells others is its own heat alone, so that two nodes never hold each other back with what they heard.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from wattline.api.powernode import GpuOrder
+from wattline.loops.seen import GpuSeen
+from wattline.policy.share import Claim
+
+EMERGENCY = "a GPU of this group is about to slow itself down"
+
+
+@dataclass(frozen=True, slots=True)
+class Warmth:
+    """What heat leaves a group."""
+
+    top_mhz: int | None = None
+    """Fastest clock that heat allows; none while it binds nothing."""
+    emergency: bool = False
+    """Limits go to the devices' least."""
+    held_mhz: int | None = None
+    """Slowest lock of a GPU whose sensors are silent, which is not loosened meanwhile."""
+
+    @property
+    def most_mhz(self) -> int | None:
+        """Return the fastest clock that the group may have; none where neither binds."""
+        return _least((self.top_mhz, self.held_mhz))
+
+
+def groups(orders: Sequence[GpuOrder], gpus: Mapping[str, GpuSeen]) -> dict[str, Warmth]:
+    """Return what heat leaves every group of the orders."""
+    found: dict[str, Warmth] = {}
+    for order in orders:
+        before, gpu = found.get(order.group, Warmth()), gpus.get(order.uuid)
+        tops = [before.top_mhz, order.heat_clock_mhz]
+        held = [before.held_mhz]
+        if gpu is not None:
+            tops.append(gpu.clock_top_mhz)
+            held.append(gpu.locked_mhz if gpu.unsure else None)
+        found[order.group] = Warmth(
+            top_mhz=_least(tops),
+            emergency=before.emergency or (gpu is not None and gpu.emergency),
+            held_mhz=_least(held),
+        )
+    return found
+
+
+def claims(asked: Sequence[Claim], hot: Mapping[str, Warmth]) -> list[Claim]:
+    """Return the claims of the groups; one in an emergency can use no more than the devices' least."""
+    return [
+        replace(claim, demand_watts=claim.floor_watts, ceiling_watts=claim.floor_watts)
+        if hot[claim.name].emergency
+        else claim
+        for claim in asked
+    ]
+
+
+def cool_watts(
+    before: Mapping[str, float], hot: Mapping[str, Warmth], asked: Sequence[Claim]
+) -> dict[str, float]:
+    """Return what every group wants, or wanted when heat began to hold it back."""
+    return {
+        claim.name: claim.demand_watts
+        if hot[claim.name].top_mhz is None and not hot[claim.name].emergency
+        else max(before.get(claim.name, 0.0), claim.demand_watts)
+        for claim in asked
+    }
+
+
+def _least(tops_mhz: Sequence[int | None]) -> int | None:
+    return min((top for top in tops_mhz if top is not None), default=None)
