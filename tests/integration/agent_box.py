@@ -106,8 +106,8 @@ class Box:
         return inside and self.locks() == [1500, 1500] and told
 
 
-def ordered(budget_watts: float, **changes) -> dict:
-    """An enforcing order for both GPUs, as JSON."""
+def spec(budget_watts: float, **changes) -> PowerNodeSpec:
+    """An enforcing order for both GPUs."""
     calm = {
         "epoch": 1,
         "lease": LeaseRef(name="box", duration_seconds=60),
@@ -117,7 +117,12 @@ def ordered(budget_watts: float, **changes) -> dict:
         "failsafe_watts": 500.0,
         "gpus": tuple(GpuOrder(uuid=uuid, group=uuid, clock_mhz_max=1500) for uuid in UUIDS),
     }
-    return PowerNodeSpec(**calm | changes).model_dump(mode="json", by_alias=True)
+    return PowerNodeSpec(**calm | changes)
+
+
+def ordered(budget_watts: float, **changes) -> dict:
+    """An enforcing order for both GPUs, as JSON."""
+    return spec(budget_watts, **changes).model_dump(mode="json", by_alias=True)
 
 
 def children(pid: int) -> dict[str, int]:

@@ -12,7 +12,7 @@ from aiohttp import web
 from grpc import StatusCode
 from tests.fakes.apiserver import FakeApiServer
 from tests.fakes.kubelet import FakeKubelet, container, pod
-from tests.integration.agent_box import PRODUCT, SPEED, UUIDS, Box, ended, ordered
+from tests.integration.agent_box import PRODUCT, SPEED, UUIDS, Box, children, ended, ordered
 from tests.waiting import beside, within
 
 from wattline.api.powernode import LeaseRef, NodeState, PodGpus, PowerNodeStatus
@@ -235,3 +235,22 @@ async def test_outside_a_pod_it_says_what_is_missing(node):
     assert code == 3
     assert "KUBERNETES_SERVICE_HOST is not set" in said
     assert "Traceback" not in said
+
+
+async def test_when_the_gpu_operator_takes_the_driver_away_the_node_is_released_until_it_is_back(holding):
+    def labelled(value: str) -> None:
+        labels = {"nvidia.com/gpu.deploy.device-plugin": value}
+        holding.server.put({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1", "labels": labels}})
+
+    labelled("paused-for-driver-upgrade")
+    await until(lambda: holding.status().state is NodeState.RELEASED)
+    assert holding.status().reason.startswith("DriverUpgrade: nvidia.com/gpu.deploy.device-plugin is paused")
+    assert (await ask(holding.ready_socket)).startswith("DriverUpgrade")
+    assert sorted(children(holding.agents[0].pid)) == ["network_process"]
+
+    faults = Faults(holding.bank.mapping)
+    faults.unload_driver()
+    labelled("true")
+    await until(lambda: holding.status().state is NodeState.WAITING_FOR_DRIVER)
+    faults.load_driver()
+    await until(holding.held)

@@ -73,6 +73,9 @@ EXIT_LEFT = 1
 EXIT_AGAIN = 75
 """A child ends with this when only a new process can go on, e.g. under a new driver (sysexits: EX_TEMPFAIL)."""
 
+EXIT_PAUSED = 4
+"""The device process ends with this when it let go of the driver because it was asked to."""
+
 GIVE_UP = signal.SIGUSR1
 """From the supervisor: to the device process, stop without putting anything back; to the network process, stop.
 
@@ -80,7 +83,10 @@ SIGTERM may reach all three at once (service managers and terminals signal whole
 that the agent is to end.
 """
 
-STOPPING = frozenset({signal.SIGTERM, signal.SIGINT, GIVE_UP})
+LET_GO = signal.SIGUSR2
+"""From the supervisor to the device process: end, so that the driver can be taken away."""
+
+STOPPING = frozenset({signal.SIGTERM, signal.SIGINT, GIVE_UP, LET_GO})
 """Blocked in a new child until it has its handlers, so that none of them ends it without its last duties."""
 
 

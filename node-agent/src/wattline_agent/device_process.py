@@ -13,12 +13,15 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from wattline.doors.clock import BootClock, Clock
+from wattline_agent.boot import boot_id
 from wattline_agent.channel import Channel
 from wattline_agent.config import (
     EXIT_AGAIN,
     EXIT_LEFT,
+    EXIT_PAUSED,
     EXIT_REFUSED,
     GIVE_UP,
+    LET_GO,
     STOPPING,
     Config,
     log_to_stderr,
@@ -40,17 +43,21 @@ class Stop:
     def __init__(self) -> None:
         self.event = asyncio.Event()
         self.given_up = False
+        self.paused = False
 
     def give_up(self) -> None:
         """Finish without putting anything back."""
         self.given_up = True
         self.event.set()
 
+    def pause(self) -> None:
+        """Finish so that the driver can be taken away."""
+        self.paused = True
+        self.event.set()
 
-async def run(
-    governor: Governor, channel: Channel, clock: Clock, stop: Stop, boot_id: str, *, restore: bool
-) -> bool:
-    """Run the loop until stopped, then leave the devices as they are or put them back; say whether all went so."""
+
+async def run(governor: Governor, channel: Channel, clock: Clock, stop: Stop, boot_id: str) -> None:
+    """Run the loop until stopped or orphaned."""
     settings = governor.settings
     due = said_at = clock.now()
     said: object = None
@@ -69,6 +76,13 @@ async def run(
             break
         due = max(due + settings.safety_seconds, clock.now())
         await clock.sleep_until(due, or_set=stop.event)
+
+
+async def end(
+    governor: Governor, channel: Channel, clock: Clock, stop: Stop, boot_id: str, *, restore: bool
+) -> int:
+    """Leave the devices as they are or put them back; return the exit code, ``EXIT_LEFT`` if that was not possible."""
+    settings = governor.settings
     until = clock.now() + settings.restore_seconds
     while restore and not stop.given_up and clock.now() < until and not governor.stop(clock.now()):
         await clock.sleep_until(clock.now() + settings.safety_seconds)
@@ -78,7 +92,17 @@ async def run(
         why = "the driver does not show it" if gpu is None else gpu.held(clock.now()) or "there was no time"
         log.warning("GPU %s was not put back: %s", uuid, why)
     channel.send(view(governor, boot_id, clock.now()).model_dump_json(by_alias=True))
-    return not left
+    return EXIT_LEFT if left else 0
+
+
+def let_go(governor: Governor, now: float) -> int:
+    """Leave the devices so that their driver can be taken away; return the exit code.
+
+    Limits and clocks stay as they are: they bound the GPUs until the driver goes, and go with it. Persistence mode
+    that we switched on is switched off, as it keeps the driver loaded.
+    """
+    governor.hands.end_persistence(now)
+    return EXIT_PAUSED
 
 
 def hear(governor: Governor, text: str, now: float) -> None:
@@ -106,11 +130,6 @@ def outcomes(seen: View) -> object:
     )
 
 
-def boot_id() -> str:
-    """Return what tells this boot from any other."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-
-
 def build(config: Config, clock: Clock) -> Governor:
     """Return the loop's state around the configured device."""
     module, _, name = config.device.partition(":")
@@ -123,17 +142,21 @@ def build(config: Config, clock: Clock) -> Governor:
     return Governor(Hands(make(clock.now), record, claim, clock.now, config.settings), config.settings)
 
 
-async def _main(config: Config, end: socket.socket) -> bool:
+async def _main(config: Config, channel: Channel) -> int:
     clock = BootClock(config.speed)
     stop = Stop()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.event.set)
     loop.add_signal_handler(GIVE_UP, stop.give_up)
+    loop.add_signal_handler(LET_GO, stop.pause)
     loop.add_signal_handler(signal.SIGINT, lambda: None)  # the supervisor decides what Ctrl-C means
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
-    governor = build(config, clock)
+    governor, boot = build(config, clock), boot_id()
     try:
-        return await run(governor, Channel(end), clock, stop, boot_id(), restore=config.on_stop == "restore")
+        await run(governor, channel, clock, stop, boot)
+        if stop.paused:
+            return let_go(governor, clock.now())
+        return await end(governor, channel, clock, stop, boot, restore=config.on_stop == "restore")
     finally:
         governor.hands.close()
 
@@ -143,14 +166,13 @@ def main() -> int:
     log_to_stderr()
     config = Config.loads(sys.argv[1])
     try:
-        done = asyncio.run(_main(config, socket.socket(fileno=int(sys.argv[2]))))
+        return asyncio.run(_main(config, Channel(socket.socket(fileno=int(sys.argv[2])))))
     except Taken as error:
         log.warning("%s", error)
         return EXIT_REFUSED
     except DriverChanged as error:
         log.warning("%s; starting again under the new driver", error)
         return EXIT_AGAIN
-    return 0 if done else EXIT_LEFT
 
 
 if __name__ == "__main__":

@@ -188,6 +188,14 @@ class Hands:
             and not self.gpus[uuid].contested(now)
         )
 
+    def end_persistence(self, now: float) -> None:
+        """Switch persistence mode off where we switched it on, so that the driver can be unloaded."""
+        for uuid, was in self.record.record.gpus.items():
+            gpu = self.gpus.get(uuid)
+            if was.persistence or gpu is None or gpu.reading is None or not gpu.reading.persistence:
+                continue
+            self._touch.set_persistence(gpu, on=False, now=now)
+
     def close(self) -> None:
         """Let go of the driver."""
         self._device.close()

@@ -8,6 +8,7 @@ from typing import Any
 
 from wattline_agent import supervisor
 from wattline_agent.config import EXIT_REFUSED, Config, log_to_stderr
+from wattline_agent.pauses import Pauses
 from wattline_agent.settings import BadSettings
 from wattline_agent.settings_given import VARIABLE, given
 
@@ -27,6 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
         from wattline_agent import doctor  # noqa: PLC0415 - the supervisor stays free of third-party imports
 
         return doctor.run(Path(asked.state or BOX_STATE), Path(asked.runtime_dir or _runtime_dir()))
+    if asked.command in {"pause", "resume"}:
+        return _paused(asked)
     try:
         config = configured(asked)
     except BadSettings as error:
@@ -34,6 +37,19 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"wattline-node-agent: {problem}", file=sys.stderr)  # noqa: T201 - the command line's answer
         return EXIT_REFUSED
     return supervisor.run(config)
+
+
+def _paused(asked: argparse.Namespace) -> int:
+    """Pause or resume; where the agent of a pod runs as root, the folder is the same for both."""
+    import asyncio  # noqa: PLC0415 - the supervisor does without
+
+    from wattline.doors.clock import BootClock  # noqa: PLC0415 - as above
+    from wattline_agent import pausing  # noqa: PLC0415 - as above
+
+    pauses = Pauses(Path(asked.runtime_dir or _runtime_dir()), asked.node)
+    if asked.command == "resume":
+        return pausing.resume(pauses)
+    return asyncio.run(pausing.pause(pauses, asked.reason, asked.wait, BootClock()))
 
 
 def configured(asked: argparse.Namespace) -> Config:
@@ -79,6 +95,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="hold this node's GPUs where the orders want them")
     doctor = commands.add_parser("doctor", help="print what this node can do, and what is blocked and why")
+    pause = commands.add_parser(
+        "pause", help="have this node's agent let go of the driver, until resume or a reboot"
+    )
+    resume = commands.add_parser("resume", help="have it use the driver again")
     for command in (run, doctor):
         _flag(
             command,
@@ -87,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
             None,
             f"folder that all parts of one box share (default {BOX_STATE}; with --cluster {NODE_STATE})",
         )
+    for command in (run, doctor, pause, resume):
         _flag(
             command,
             "--runtime-dir",
@@ -94,8 +115,16 @@ def _parser() -> argparse.ArgumentParser:
             None,
             f"folder of the locks that keep two agents off one GPU (default for root and with --cluster {NODE_RUNTIME})",
         )
-    _flag(
-        run, "--node", "WATTLINE_NODE", os.uname().nodename.lower(), "name of this node (default: the host's)"
+    host = os.uname().nodename.lower()
+    for command in (run, pause, resume):
+        _flag(command, "--node", "WATTLINE_NODE", host, "name of this node (default: the host's)")
+    pause.add_argument("--reason", default="asked for on the node", help="for people (default: %(default)s)")
+    pause.add_argument(
+        "--wait",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="how long to wait until the driver is let go (default %(default)s)",
     )
     run.add_argument(
         "--cluster",

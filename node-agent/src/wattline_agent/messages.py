@@ -155,6 +155,8 @@ class View(Spec):
     bound_watts: float = 0.0
     demand_watts: float = 0.0
     lease_remaining_seconds: float = 0.0
+    let_go: bool = False
+    """Whether the device process has ended so that the driver can be taken away; nothing of its GPUs is known."""
     gpus: tuple[GpuLine, ...] = ()
     counts: tuple[Count, ...] = ()
     spreads: tuple[SpreadSeen, ...] = ()

@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,6 +22,7 @@ from wattline.api.powernode import PowerNodeStatus
 from wattline.doors.clock import BootClock, Clock, utc_after
 from wattline.model.errors import ClusterError
 from wattline_agent import ready
+from wattline_agent.boot import boot_id
 from wattline_agent.channel import Channel
 from wattline_agent.config import EXIT_REFUSED, GIVE_UP, STOPPING, Config, log_to_stderr
 from wattline_agent.courier import bring
@@ -29,13 +30,15 @@ from wattline_agent.emergency_web import routes
 from wattline_agent.gateways import Gateways
 from wattline_agent.messages import View
 from wattline_agent.orders import Orders
+from wattline_agent.pauses import Pauses
 from wattline_agent.pods import Kinds, Mapped
 from wattline_agent.polling import Polling
 from wattline_agent.reasons import Reasons
 from wattline_agent.reporter import Reporter
 from wattline_agent.signals import Signals
 from wattline_agent.sources import opened
-from wattline_agent.status import Ends, budget_source, stale, status
+from wattline_agent.status import SILENT, Ends, budget_source, stale, status
+from wattline_agent.unheld import let_go, released, silent
 from wattline_agent.web import Face, app
 
 log = logging.getLogger("wattline-node-agent")
@@ -52,7 +55,18 @@ class Told(Protocol):
 class Network:
     """What the device process said last, and what of it others are shown."""
 
-    def __init__(self, config: Config, clock: Clock, channel: Channel, orders: Orders) -> None:
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        channel: Channel,
+        orders: Orders,
+        pauses: Pauses,
+        upgrading: Callable[[], str] = lambda: "",
+    ) -> None:
+        self._pauses = pauses
+        self._upgrading = upgrading
+        self._began_at = clock.now()
         self._config = config
         self._clock = clock
         self._channel = channel
@@ -78,6 +92,16 @@ class Network:
                 self._view = View.model_validate_json(text)
                 self._reasons.take(self._view, self._orders.order, self.pods().pods)
 
+    def view(self) -> View | None:
+        """Return the last view; while the driver is left alone, and until a new view comes, one without readings."""
+        if self._view is not None and self._paused():
+            self._view = let_go(self._view, self._paused(), self._clock.now())
+        return self._view
+
+    def _paused(self) -> str:
+        """Return why the driver is left alone, once it is."""
+        return self._pauses.reason() if self._pauses.let_go else ""
+
     def known(self) -> tuple[str, ...]:
         """Return the UUIDs of the node's GPUs, as far as the device process told them."""
         return () if self._view is None else tuple(gpu.status.uuid for gpu in self._view.gpus)
@@ -88,30 +112,34 @@ class Network:
         return Mapped(self._orders.pods) if seen is None else seen
 
     def status(self) -> PowerNodeStatus | None:
-        """Return the status as it is now; none before the first view."""
-        if self._view is None:
+        """Return the status as it is now; none before the first view, and where none will come and none ever was."""
+        now, settings = self._clock.now(), self._config.settings
+        view, told = self.view(), self._orders.told
+        if view is not None and (view.gpus or told is None or not view.let_go):
+            source = budget_source(view, self._ends)
+            return status(view, self._address, now, self.pods().pods, settings, source=source)
+        here = {"address": self._address, "pods": self.pods().pods}
+        if told is None:
             return None
-        return status(
-            self._view,
-            self._address,
-            self._clock.now(),
-            self.pods().pods,
-            self._config.settings,
-            source=budget_source(self._view, self._ends),
-        )
+        if self._paused():
+            return released(told, self._paused()).model_copy(update=here)
+        if now - self._began_at > settings.view_stale_seconds:
+            return silent(told, SILENT, boot_id()).model_copy(update=here)
+        return None
 
     def waiting(self) -> str:
         """Return why new work must wait, or nothing."""
-        if self._view is None or stale(self._view, self._clock.now(), self._config.settings):
-            return "NoReading: the device process has not spoken lately"
-        return self._view.waiting
+        view = self.view()
+        if view is None or stale(view, self._clock.now(), self._config.settings):
+            return self._paused() or "NoReading: the device process has not spoken lately"
+        return view.waiting or self._upgrading()
 
     def face(self) -> Face:
         """Return what the HTTP face shows."""
         return Face(
             self._config.node,
             self._clock.now,
-            lambda: self._view,
+            self.view,
             self.status,
             self.pods,
             self._reasons.view,
@@ -145,11 +173,14 @@ async def run(config: Config, end: socket.socket, clock: Clock) -> None:
     """Serve until stopped, then write the device process's last word."""
     stop = _stop()
     channel = Channel(end)
+    pauses = Pauses(Path(config.runtime), config.node)
     async with contextlib.AsyncExitStack() as stack:
         http = await stack.enter_async_context(aiohttp.ClientSession())
-        source = await stack.enter_async_context(opened(config, clock))
+        source = await stack.enter_async_context(opened(config, clock, pauses))
         orders = source.orders
-        network = Network(config, clock, channel, orders)
+        upgrades = source.upgrades
+        asked = (lambda: "") if upgrades is None else upgrades.upgrading
+        network = Network(config, clock, channel, orders, pauses, asked)
         runner = await network.serve()
         stack.push_async_callback(runner.cleanup)
         if config.ready_socket:
@@ -165,6 +196,8 @@ async def run(config: Config, end: socket.socket, clock: Clock) -> None:
             Polling(config.node, orders, gateways, channel, clock, settings).run(http),
             reporter.run(),
         ]
+        if upgrades is not None:
+            work.append(upgrades.follow())
         if config.pod_resources:
             from wattline_agent.kubelet import Kubelet  # noqa: PLC0415 - a box does without HTTP/2
 

@@ -25,6 +25,10 @@ class Orders(Protocol):
         """Return whether it is known what stands there; before that nothing is written over it."""
 
     @property
+    def told(self) -> PowerNodeStatus | None:
+        """Return the status that stood there at first, perhaps a predecessor's; none if there was none."""
+
+    @property
     def pods(self) -> tuple[PodGpus, ...]:
         """Return the pods with GPUs that the status told of last, perhaps a predecessor's."""
 

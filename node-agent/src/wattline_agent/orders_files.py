@@ -28,6 +28,7 @@ class FileOrders:
         self._complaint = ""
         self.looked = True
         self.pods: tuple[PodGpus, ...] = ()
+        self.told = self._found()
         self.order: OrderSeen | None = None
         self.lease: LeaseSeen | None = None
 
@@ -53,6 +54,13 @@ class FileOrders:
         """Replace the status file."""
         path = self._folder / "powernodes" / f"{self._node}.status.yaml"
         files.write(path, StatusFile(metadata=Metadata(name=self._node), status=status))
+
+    def _found(self) -> PowerNodeStatus | None:
+        try:
+            found = files.read(self._folder / "powernodes" / f"{self._node}.status.yaml", StatusFile)
+        except ClusterError:  # it is replaced by the first of ours
+            return None
+        return None if found is None else found.status
 
     def _read_order(self, path: Path) -> None:
         try:

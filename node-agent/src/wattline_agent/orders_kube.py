@@ -51,6 +51,7 @@ class KubeOrders:
         """The last order that could be understood."""
         self._complaints: dict[str, str] = {}
         self.pods: tuple[PodGpus, ...] = ()
+        self.told: PowerNodeStatus | None = None
 
     @property
     def looked(self) -> bool:
@@ -136,6 +137,9 @@ class KubeOrders:
         meta = raw["metadata"]
         with contextlib.suppress(ValidationError):  # somebody else's status is not worth a word
             self.pods = PODS.validate_python(raw.get("status", {}).get("pods", ()))
+        if self.told is None and raw.get("status"):
+            with contextlib.suppress(ValidationError):  # it is replaced by the first of ours
+                self.told = PowerNodeStatus.model_validate(raw["status"])
         try:
             spec = PowerNodeSpec.model_validate(raw.get("spec"))
         except ValidationError as error:

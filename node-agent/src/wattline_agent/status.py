@@ -12,6 +12,8 @@ from wattline_agent.settings import DEFAULTS, Settings
 DEMAND_RATIO = 0.1
 """Ours: a demand that moved by a tenth is told."""
 
+SILENT = "NoView: the device process has not spoken lately; a driver call may hang"
+
 
 class StatusFile(Spec):
     """A PowerNode with the status alone, as its agent writes it."""
@@ -63,12 +65,14 @@ def status(
     source: str = "",
 ) -> PowerNodeStatus:
     """Return the status that a view is, with the pods that have the GPUs and the budget's source in words."""
+    silent = stale(seen, now, settings)
     return PowerNodeStatus(
         observed_generation=seen.observed_generation,
         epoch=seen.epoch,
         boot_id=seen.boot_id,
         address=address,
-        state=NodeState.DEGRADED if stale(seen, now, settings) else seen.state,
+        state=NodeState.DEGRADED if silent else seen.state,
+        reason=SILENT if silent else seen.reason,
         bound_watts=seen.bound_watts,
         budget_source=source,
         demand_watts=seen.demand_watts,
@@ -109,6 +113,7 @@ def _outcomes(status: PowerNodeStatus) -> Any:
         status.address,
         status.state,
         status.budget_source,
+        status.reason.partition(":")[0],
         status.pods,
         tuple(
             (gpu.uuid, gpu.outcome, gpu.reason.partition(":")[0], gpu.previous_watts) for gpu in status.gpus

@@ -1,82 +1,123 @@
 """PID 1 of the agent: starts the device and the network process, and stops them. Standard library only.
 
 The network process is started again whenever it dies; the device process as well, unless it says that trying again
-would not help. Nobody here ever kills the device process: it may be inside a driver call, and a process killed there
-can take the GPU with it.
+would not help, or somebody asked for the driver to be left alone. Nobody here ever kills the device process: it may be
+inside a driver call, and a process killed there can take the GPU with it.
 """
 
 import logging
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 from wattline_agent.channel import pair
-from wattline_agent.config import EXIT_AGAIN, EXIT_LEFT, EXIT_REFUSED, GIVE_UP, STOPPING, Config
+from wattline_agent.child import Child
+from wattline_agent.config import (
+    EXIT_AGAIN,
+    EXIT_LEFT,
+    EXIT_PAUSED,
+    EXIT_REFUSED,
+    GIVE_UP,
+    LET_GO,
+    Config,
+)
 from wattline_agent.locks import Taken, take
+from wattline_agent.pauses import Pauses
 
 log = logging.getLogger("wattline-node-agent")
 
+LOOK_SECONDS = 0.05
+"""Wall time between two looks at the children."""
+ENDING_SECONDS = 2.0
+"""Ours: wall time that the network process may take beside its last status, before it is killed."""
+LIBRARY_TRIES = 3
+"""Ours: new processes that are tried where the driver's library is of another version than the driver. In a container
+the library is the one of its creation, so that after these only a new container helps."""
 
-class Child:
-    """One child process and how it is started again."""
 
-    def __init__(self, module: str, config: Config, descriptor: int, keep: tuple[int, ...] = ()) -> None:
-        self.name = module.rpartition(".")[2].replace("_", " ")
-        self._arguments = [sys.executable, "-m", module, config.dumps(), str(descriptor)]
-        self._descriptors = (descriptor, *keep)
-        self._settings = config.settings
-        self._wait_seconds = config.settings.restart_first_wall_seconds
-        self._started_at = 0.0
-        self._again_at = 0.0
-        self.process: subprocess.Popen[bytes] | None = None
+class Supervisor:
+    """Both children, and whether the device process has to rest."""
 
-    def start(self) -> None:
-        """Start it now."""
-        self._started_at = time.monotonic()
-        before = signal.pthread_sigmask(
-            signal.SIG_BLOCK, STOPPING
-        )  # they wait until the child can answer them
-        try:
-            self.process = subprocess.Popen(self._arguments, pass_fds=self._descriptors)  # noqa: S603 - our own module
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    def __init__(self, config: Config, device: Child, network: Child, pauses: Pauses) -> None:
+        self._config = config
+        self._device = device
+        self._network = network
+        self._pauses = pauses
+        self._asked = False
+        """Whether the running device process was asked to let go of the driver."""
+        self._said = ""
 
-    def ended(self) -> int | None:
-        """Return how it ended, or none while it runs."""
-        return None if self.process is None else self.process.poll()
+    def look(self) -> int | None:
+        """See to both children once; return a code if the agent has to end with it."""
+        reason = self._pauses.reason()
+        for child in (self._device, self._network):
+            ended = child.ended()
+            if ended == EXIT_REFUSED:
+                return EXIT_REFUSED
+            if ended is not None:
+                self._plan(child, ended, reason)
+        if self._config.cluster and self._device.changes >= LIBRARY_TRIES:
+            log.warning("the driver's library is not the driver's in this container; a new one is needed")
+            return EXIT_AGAIN
+        self._see_to_pause(reason)
+        for child in (self._device, self._network):
+            if child.due() and not (reason and child is self._device):
+                self._start(child)
+        return None
 
-    def again(self, code: int) -> None:
-        """Plan the next start, later each time it dies young."""
-        settings = self._settings
-        calm = time.monotonic() - self._started_at > settings.restart_calm_wall_seconds
-        self._wait_seconds = (
-            settings.restart_first_wall_seconds
-            if calm
-            else min(2 * self._wait_seconds, settings.restart_longest_wall_seconds)
-        )
-        self._again_at = time.monotonic() + (0.0 if code == EXIT_AGAIN else self._wait_seconds)
-        self.process = None
+    def _plan(self, child: Child, ended: int, reason: str) -> None:
+        if child is self._device and (ended == EXIT_PAUSED or reason):
+            child.rest()
+            return
+        wait_seconds = child.again(ended)
+        log.warning("the %s ended with %s; starting it again in %.1f s", child.name, ended, wait_seconds)
 
-    def due(self) -> bool:
-        """Whether it waits for its next start, and the time has come."""
-        return self.process is None and time.monotonic() >= self._again_at
+    def _see_to_pause(self, reason: str) -> None:
+        if reason != self._said:
+            self._said = reason
+            log.info("the driver is left alone: %s", reason) if reason else log.info(
+                "the driver is used again"
+            )
+        if not reason:
+            return
+        if self._device.process is None:
+            if not self._pauses.let_go:
+                self._pauses.note(let_go=True)
+        elif not self._asked:
+            self._device.ask(LET_GO)
+            self._asked = True
 
-    def ask(self, how: signal.Signals) -> None:
-        """Ask it to stop."""
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(how)
+    def _start(self, child: Child) -> None:
+        if child is self._device:
+            self._pauses.note(let_go=False)
+            self._asked = False
+        child.start()
 
-    def left(self, seconds: float) -> bool:
-        """Wait for its end; say whether it came."""
-        if self.process is None:
-            return True
-        try:
-            self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
+    def stop(self) -> int:
+        """Stop the device process in two stages, then the network process, which still tells how it ended."""
+        device, network = self._device, self._network
+        gone = False
+        for how in (signal.SIGTERM, GIVE_UP):
+            device.ask(how)
+            gone = device.left(self._config.settings.stop_stage_wall_seconds)
+            if gone:
+                break
+        network.ask(GIVE_UP)
+        if (
+            not network.left(self._config.settings.last_word_wall_seconds + ENDING_SECONDS)
+            and network.process is not None
+        ):
+            network.process.kill()  # it makes no driver calls
+            network.process.wait()
+        let_go = device.process is None or device.ended() == EXIT_PAUSED
+        if gone and let_go and self._said and self._config.on_stop == "restore":
+            log.warning("nothing was put back, as the driver is left alone: %s", self._said)
+            return EXIT_LEFT
+        if gone:
+            return EXIT_LEFT if device.ended() == EXIT_LEFT else 0
+        pid = 0 if device.process is None else device.process.pid
+        log.warning("process %s hangs in a driver call and is left alone; its GPUs stay locked", pid)
+        return 1
 
 
 def run(config: Config) -> int:
@@ -95,42 +136,11 @@ def run(config: Config) -> int:
         signal.signal(name, lambda number, _: asked.append(number))
     ours, theirs = pair()
     # the device process inherits the node's lock: while it lives, even orphaned, no second agent starts
-    device = Child("wattline_agent.device_process", config, ours.fileno(), (lock,))
-    network = Child("wattline_agent.network_process", config, theirs.fileno())
-    device.start()
-    network.start()
-    code = 0
-    while not asked:
-        for child in (device, network):
-            ended = child.ended()
-            if ended in {None, EXIT_REFUSED}:
-                continue
-            log.warning("the %s ended with %s; starting it again", child.name, ended)
-            child.again(ended)
-        if EXIT_REFUSED in {device.ended(), network.ended()}:
-            code = EXIT_REFUSED
-            break
-        for child in (device, network):
-            if child.due():
-                child.start()
-        time.sleep(0.05)
-    return _stop(device, network, config.settings.stop_stage_wall_seconds) or code
-
-
-def _stop(device: Child, network: Child, stage_seconds: float) -> int:
-    """Stop the device process in two stages, then the network process, which still tells how it ended."""
-    gone = False
-    for how in (signal.SIGTERM, GIVE_UP):
-        device.ask(how)
-        gone = device.left(stage_seconds)
-        if gone:
-            break
-    network.ask(GIVE_UP)
-    if not network.left(5.0) and network.process is not None:
-        network.process.kill()  # it makes no driver calls
-        network.process.wait()
-    if gone:
-        return EXIT_LEFT if device.ended() == EXIT_LEFT else 0
-    pid = 0 if device.process is None else device.process.pid
-    log.warning("process %s hangs in a driver call and is left alone; its GPUs stay locked", pid)
-    return 1
+    device = Child("wattline_agent.device_process", config, ours.fileno(), time.monotonic, (lock,))
+    network = Child("wattline_agent.network_process", config, theirs.fileno(), time.monotonic)
+    supervisor = Supervisor(config, device, network, Pauses(Path(config.runtime), config.node))
+    code: int | None = None
+    while not asked and code is None:
+        code = supervisor.look()
+        time.sleep(LOOK_SECONDS)
+    return supervisor.stop() or code or 0

@@ -34,7 +34,7 @@ class Face:
     def fresh(self) -> View | None:
         """Return the last view, unless it is too old to be served as a reading."""
         view = self.view()
-        return None if view is None or stale(view, self.now(), self.settings) else view
+        return None if view is None or view.let_go or stale(view, self.now(), self.settings) else view
 
 
 def app(face: Face, more: Iterable[web.RouteDef] = ()) -> web.Application:

@@ -214,6 +214,9 @@ class PowerNodeStatus(Spec):
     state: NodeState = NodeState.OBSERVING
     """State of the agent."""
 
+    reason: str = ""
+    """Why the state is what it is, one CamelCase word, with a detail after a colon."""
+
     bound_watts: float = 0
     """Sum of the GPUs' bounds."""
 
