@@ -171,6 +171,7 @@ class Governor:
             held=gpu.held(now),
             contested=gpu.contested(now),
             clock_top_mhz=gpu.heat.clock_top_mhz(gpu.identity.clocks_mhz),
+            locked_mhz=gpu.clock_mhz if gpu.clock_known else None,
         )
 
     def _act(self, now: float) -> None:

@@ -95,3 +95,29 @@ def test_no_gpu_has_to_slow_itself_down(tmp_path, inlet_celsius):
 
     assert lowest >= 2.0
     assert len(set(ends)) <= 2, "it settles"
+
+
+RAMPED = but(FULL, ramp_up_watts_per_second=60.0)
+
+
+def risen(draws: list[float], seconds: int = 5) -> float:
+    """Return the fastest rise over so many seconds, in watts per second."""
+    return max((late - early) / seconds for early, late in zip(draws, draws[seconds:], strict=False))
+
+
+def test_a_budget_that_rises_is_used_as_fast_as_the_ramp_allows_and_no_faster(tmp_path):
+    here = machine(tmp_path)
+    here.run(90, but(RAMPED, budget_watts=900.0))
+    draws = here.run(40, RAMPED, generation=2)
+
+    assert risen(draws) <= 60.0 * 1.1
+    assert draws[-1] >= 1200.0
+    assert max(draws) <= 1428.0
+
+
+def test_a_ramp_holds_nothing_back_on_the_way_down(tmp_path):
+    here = machine(tmp_path)
+    here.run(60, but(RAMPED, ramp_down_watts_per_second=10.0))
+    draws = here.run(10, but(RAMPED, ramp_down_watts_per_second=10.0, budget_watts=900.0), generation=2)
+
+    assert max(draws[1:]) <= 900.0, "a budget that falls is urgent"

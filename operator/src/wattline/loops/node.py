@@ -9,16 +9,16 @@ budget as long as the devices' least limits fit it. ``loops.moves`` says in whic
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from math import fsum
 
 from wattline.api.powernode import GpuOrder, PowerNodeSpec
-from wattline.loops import ceiling, heat, want, watts
+from wattline.loops import ceiling, heat, ramp, want, watts
 from wattline.loops.seen import UNKNOWN_REPLICA, GpuSeen, NodeSeen, ReplicaKey, ReplicaSeen
 from wattline.loops.watts import Group
 from wattline.model.sharing import apart
-from wattline.policy import clock, share
+from wattline.policy import clock, share, smooth
 
 __all__ = [
     "UNKNOWN_REPLICA",
@@ -45,6 +45,8 @@ class NodeState:
     """By group: the clock bound that follows from its watts."""
     wants: Mapping[str, want.WantState] = field(default_factory=dict)
     """By group: whether it stood at its limit lately."""
+    ramp: smooth.SmoothState = field(default_factory=smooth.SmoothState)
+    """What is left of the node's ramp, and who waits for it."""
     cool_watts: Mapping[str, float] = field(default_factory=dict)
     """By group: what it wanted when heat last bound nothing, as a bound."""
 
@@ -112,17 +114,42 @@ def decide(spec: PowerNodeSpec, state: NodeState, seen: NodeSeen) -> NodeDecisio
                 heat_mhz=warmth.top_mhz,
                 emergency=warmth.emergency,
             )
+    ramped, slower = ramp.step(
+        spec,
+        state.ramp,
+        seen,
+        groups,
+        {uuid: ramp.Setting(each.limit_watts, each.clock_mhz) for uuid, each in targets.items()},
+    )
+    targets |= {uuid: _slower(targets[uuid], each) for uuid, each in slower.items()}
     return NodeDecision(
         state=NodeState(
             clocks={key: kept for group in clocked.values() for key, kept in group.states.items()},
             ceilings={name: group.ceiling for name, group in clocked.items()},
             wants={name: group.want for name, group in clocked.items()},
+            ramp=ramped,
             cool_watts=cool_watts,
         ),
         targets=targets,
         demand_watts=held_watts + fsum(claim.demand_watts for claim in claims),
         floors_exceed=held_watts + fsum(claim.floor_watts for claim in claims) > seen.budget_watts,
         heat_freed_watts=fsum(max(0.0, cool_watts[claim.name] - claim.demand_watts) for claim in claims),
+    )
+
+
+def _slower(target: GpuTarget, now: ramp.Setting) -> GpuTarget:
+    """Return how far a GPU goes now on its way to its target."""
+    limit_moves, clock_moves = now.limit_watts != target.limit_watts, now.clock_mhz != target.clock_mhz
+    return replace(
+        target,
+        limit_watts=now.limit_watts,
+        clock_mhz=now.clock_mhz,
+        limit_why="Ramp" if limit_moves else target.limit_why,
+        limit_detail=f"on its way to {target.limit_watts:.0f} W, as fast as the node's ramp allows"
+        if limit_moves
+        else target.limit_detail,
+        clock_why="Ramp" if clock_moves else target.clock_why,
+        clock_detail="on its way, as fast as the node's ramp allows" if clock_moves else target.clock_detail,
     )
 
 
@@ -198,7 +225,7 @@ def _clock(group: Group, state: NodeState, seen: NodeSeen, warmth: heat.Warmth) 
                 generation_tokens_total=load.generation_tokens_total,
                 watts=draw_watts,
                 clock_mhz=min(reading.clock_mhz for reading in readings),
-                limit_bound=any(limited),
+                limit_bound=any(limited) or group.name in state.ramp.waiting,
             ),
         )
         states[key] = decision.state
