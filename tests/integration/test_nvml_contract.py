@@ -5,6 +5,7 @@ import ctypes
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pynvml
 import pytest
@@ -16,7 +17,7 @@ from wattline.model.errors import GpuBlocked, GpuError, GpuLost
 from wattline.model.gpu import EventReason
 from wattline.world.gpu import PRODUCTS, Gpu
 from wattline.world.load import IDLE, Load, compute_bound
-from wattline_agent import nvml
+from wattline_agent import nvml_calls
 from wattline_agent.device import Device
 from wattline_agent.nvml import NvmlDevice
 
@@ -337,20 +338,22 @@ def _tell(machine: Machine, what: str, value):
 
 class TestCallsOfTheAgent:
     def test_every_call_is_listed_and_in_nvidia_ml_py(self):
+        folder = Path(nvml_calls.__file__).parent
         used = {
             node.value
-            for node in ast.walk(ast.parse(inspect.getsource(nvml)))
+            for path in folder.glob("nvml*.py")
+            for node in ast.walk(ast.parse(path.read_text()))
             if isinstance(node, ast.Constant)
             and isinstance(node.value, str)
             and node.value.startswith("nvml")
             and node.value.isidentifier()
         }
 
-        assert used == set(nvml.CALLS)
-        assert [name for name in nvml.CALLS if not callable(getattr(pynvml, name, None))] == []
+        assert used == set(nvml_calls.CALLS)
+        assert [name for name in nvml_calls.CALLS if not callable(getattr(pynvml, name, None))] == []
 
     def test_none_of_them_is_one_whose_return_code_the_package_drops(self):
-        calls = [inspect.getsource(getattr(pynvml, name)) for name in nvml.CALLS]
+        calls = [inspect.getsource(getattr(pynvml, name)) for name in nvml_calls.CALLS]
 
         assert all(
             "_nvmlCheckReturn" in call or "NVMLError(ret)" in call or "nvmlInit" in call for call in calls
@@ -358,4 +361,4 @@ class TestCallsOfTheAgent:
 
     def test_the_limit_setter_with_scopes_drops_it_still_so_it_is_not_used(self):
         assert "_nvmlCheckReturn" not in inspect.getsource(pynvml.nvmlDeviceSetPowerManagementLimit_v2)
-        assert "nvmlDeviceSetPowerManagementLimit_v2" not in nvml.CALLS
+        assert "nvmlDeviceSetPowerManagementLimit_v2" not in nvml_calls.CALLS

@@ -1,9 +1,9 @@
-"""What a vendor implements so that the agent can hold its GPUs: seven calls, all of which may block."""
+"""What a vendor implements so that the agent can hold its GPUs: eight calls, all of which may block."""
 
 from typing import Protocol
 
 from wattline.model.errors import GpuError
-from wattline.model.gpu import GpuIdentity, GpuReading
+from wattline.model.gpu import GpuIdentity, GpuReading, Ramp
 
 
 class DriverAway(GpuError):  # noqa: N818 - a state of the node, named as the status names it
@@ -12,6 +12,10 @@ class DriverAway(GpuError):  # noqa: N818 - a state of the node, named as the st
 
 class DriverChanged(GpuError):  # noqa: N818 - as above
     """The driver was replaced under this process, which only a new process can follow."""
+
+
+class DeviceUnusable(Exception):  # noqa: N818 - a state of the installation
+    """What the device is driven by is not installed as it must be; trying again does not help."""
 
 
 class Device(Protocol):
@@ -42,3 +46,12 @@ class Device(Protocol):
 
     def set_persistence(self, uuid: str, *, on: bool) -> None:
         """Keep the driver's settings while nobody uses the GPU, or not."""
+
+    def set_tuned(self, uuid: str, *, on: bool) -> None:
+        """Ask the device to tune itself to LLM inference, or no longer; only where its identity says that it can.
+
+        What others asked of it stays; what the device makes of all of it is in the next reading.
+        """
+
+    def set_ramp(self, uuid: str, ramp: Ramp) -> None:
+        """Ask the device to smooth its own power, or not; only where its identity says that it can."""

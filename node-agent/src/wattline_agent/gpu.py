@@ -6,6 +6,7 @@ from wattline.api.powernode import Outcome
 from wattline.model.bounds import bound_watts
 from wattline.model.gpu import GpuIdentity, GpuReading
 from wattline_agent import thermal
+from wattline_agent.asked import Asked
 from wattline_agent.safety import Heat, margin_celsius, step
 from wattline_agent.settings import DEFAULTS, Settings
 
@@ -37,6 +38,10 @@ class Gpu:
     clock_at_seconds: float = float("-inf")
     clock_blocked: str = ""
     """Why its clock cannot be locked."""
+    tuning: Asked = field(default_factory=Asked)
+    """Its own tuning to inference."""
+    ramping: Asked = field(default_factory=Asked)
+    """Its own ramp of power."""
     limit_last: bool = False
     """Whether the last write was a limit."""
     written_at_seconds: float = float("-inf")
@@ -113,6 +118,7 @@ class Gpu:
                 True,
                 None,
             )  # a driver that was loaded again has forgotten the lock
+            self._forget_own()
         elif moved:
             drift = "external"
             self.confirmed_watts = self.asked_watts
@@ -165,6 +171,7 @@ class Gpu:
         """Have it back; after a reset its settings may be gone, so the lock is asked for anew."""
         self.identity, self.lost = identity, ""
         self.clock_known = self.clock_mhz is None
+        self._forget_own()
         self.outcome, self.reason = Outcome.NONE, "NotAsked"
 
     def failed(self, why: str, now: float) -> None:
@@ -189,4 +196,9 @@ class Gpu:
         """Forget what was asked; everything is as it was before us."""
         self.requested_watts = self.confirmed_watts = None
         self.clock_known, self.clock_mhz = True, None
+        self._forget_own()
         self.outcome, self.reason = Outcome.NONE, "Released"
+
+    def _forget_own(self) -> None:
+        self.tuning.forget()
+        self.ramping.forget()

@@ -21,6 +21,7 @@ from wattline_agent.record import Previous, RecordFile
 from wattline_agent.settings import DEFAULTS, Settings
 from wattline_agent.tally import Tally
 from wattline_agent.touch import Touch
+from wattline_agent.tuner import Tuner
 
 
 class Hands:
@@ -39,6 +40,7 @@ class Hands:
         self._claim = claim
         self._probe_at = float("-inf")
         self._touch = Touch(device, record, stopwatch)
+        self._tuner = Tuner(device, record, self._touch)
         self.record = record
         self.gpus: dict[str, Gpu] = {}
 
@@ -102,7 +104,9 @@ class Hands:
     def act(
         self, now: float, targets: Mapping[str, GpuTarget], ordered: Iterable[str], budget_watts: float
     ) -> None:
-        """Bring the GPUs nearer to their targets: tightening first, read back, then clocks, then raises."""
+        """Bring the GPUs nearer to their targets: tightening first, read back, then what devices do by themselves,
+        then clocks, then raises.
+        """
         ready = {uuid for uuid in targets if self._ready(self.gpus[uuid], now)}
         limits = {
             uuid: self.gpus[uuid].identity.min_watts if self.gpus[uuid].heat.emergency else target.limit_watts
@@ -118,6 +122,9 @@ class Hands:
                 gpu.rested(now, self._settings.write_seconds) and not self._clock_first(gpu, targets[uuid])
             ):
                 self._touch.set_limit(gpu, watts, now, _limit_why(gpu, targets[uuid]))
+        for uuid in () if above else sorted(ready):
+            if not (self.gpus[uuid].heat.emergency or targets[uuid].emergency):
+                self._tuner.act(self.gpus[uuid], targets[uuid], now)
         for uuid in sorted(ready):
             gpu, wanted = self.gpus[uuid], self._clock_wanted(self.gpus[uuid], targets[uuid])
             slower = wanted is not None and (gpu.clock_mhz is None or wanted < gpu.clock_mhz)
@@ -155,6 +162,8 @@ class Hands:
             return False
         if was.clock_touched and gpu.clock_differs(None):
             self._touch.set_clock(gpu, None, now, why)
+        elif self._tuner.back(gpu, was, now):
+            return False
         elif abs(gpu.asked_watts - limit) > LIMIT_TOLERANCE_WATTS:
             self._touch.set_limit(gpu, limit, now, why)
         elif reading.persistence and not was.persistence:

@@ -107,6 +107,8 @@ class GpuLine(Spec):
     """Why the clock is what it is."""
     thermal_band: str = "release"
     thermal_clock_ratio: float = 1.0
+    parts: tuple[str, ...] = ()
+    """UUIDs of the parts it is divided into (MIG), by which pods may be given it."""
     event_seconds: dict[str, float] = Field(default_factory=dict)
     """How long each reason kept the clock low, since the device process started."""
 

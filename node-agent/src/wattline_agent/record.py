@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from wattline.model.gpu import Ramp
 from wattline_agent.emergency import Emergencies
 from wattline_agent.emergency import parse as parse_emergencies
 from wattline_agent.lease import Fence, Lease
@@ -26,6 +27,10 @@ class Previous:
     persistence: bool
     clock_touched: bool = False
     """Whether we ever locked its clock; NVML has no getter for a lock, so only a lock of ours is taken off."""
+    tuned_touched: bool = False
+    """Whether we asked it to tune itself to inference, which nobody had."""
+    ramp: Ramp | None = None
+    """How it smoothed its power before we changed that; none while we did not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,11 @@ def _parse(raw: Any, boot_id: str, speed: float) -> Record:
         return Record(boot_id, speed, fence=fence, emergencies=emergencies)
     gpus = {
         str(uuid): Previous(
-            float(was["limit_watts"]), was["persistence"] is True, was["clock_touched"] is True
+            float(was["limit_watts"]),
+            was["persistence"] is True,
+            was["clock_touched"] is True,
+            was.get("tuned_touched") is True,  # an agent before us did not know of it, nor of ramps
+            _ramp(was.get("ramp")),
         )
         for uuid, was in raw["gpus"].items()
     }
@@ -84,6 +93,14 @@ def _parse(raw: Any, boot_id: str, speed: float) -> Record:
         str(raw["lease"]["name"]), None, float(deadline) if same_time and deadline is not None else None
     )
     return Record(boot_id, speed, gpus, lease, fence, emergencies)
+
+
+def _ramp(raw: Any) -> Ramp | None:
+    if raw is None:
+        return None
+    return Ramp(
+        raw["on"] is True, int(raw["preset"]), float(raw["up_watts_per_second"]), float(raw["floor_percent"])
+    )
 
 
 def write_synced(path: Path, text: str) -> None:

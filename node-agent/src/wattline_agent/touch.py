@@ -46,7 +46,7 @@ class Touch:
         """Switch persistence mode and see whether it stays."""
         try:
             gpu.wrote(now)
-            with self._timed("persistence"):
+            with self.timed("persistence"):
                 self._device.set_persistence(gpu.identity.uuid, on=on)
         except GpuBlocked as error:
             self.tally.actuations["persistence", "on" if on else "off", Outcome.BLOCKED] += 1
@@ -76,7 +76,7 @@ class Touch:
         gpu.requested_watts = watts
         gpu.confirmed_watts = None
         try:
-            with self._timed("limit"):
+            with self.timed("limit"):
                 self._device.set_limit(gpu.identity.uuid, watts)
         except GpuError as error:
             self._failed(gpu, error, now, "limit", direction)
@@ -118,7 +118,7 @@ class Touch:
         before = _clock(gpu.clock_mhz) if gpu.clock_known else "unknown"
         gpu.clock_known = False
         try:
-            with self._timed("clock"):
+            with self.timed("clock"):
                 self._device.lock_clock(uuid, mhz)
         except GpuBlocked as error:
             self.tally.actuations["clock", direction, Outcome.BLOCKED] += 1
@@ -133,7 +133,7 @@ class Touch:
         gpu.applied()
 
     @contextmanager
-    def _timed(self, actuator: str) -> Iterator[None]:
+    def timed(self, actuator: str) -> Iterator[None]:
         """Count how long the driver took, also where it refused."""
         began = self._stopwatch()
         try:
@@ -141,17 +141,21 @@ class Touch:
         finally:
             self.tally.took(actuator, self._stopwatch() - began)
 
-    def _failed(self, gpu: Gpu, error: GpuError, now: float, actuator: str, direction: str) -> None:
+    def gone(self, gpu: Gpu, error: GpuError) -> bool:
+        """Take note of an error that says that the GPU or the driver is gone; say whether it was one."""
         if isinstance(error, DriverChanged):
             raise error
-        blocked = isinstance(error, GpuBlocked)
-        outcome = Outcome.BLOCKED if blocked else Outcome.ERROR
-        self.tally.actuations[actuator, direction, outcome] += 1
         if isinstance(error, DriverAway):
             self.away = str(error)
         elif isinstance(error, GpuLost):
             gpu.lose(str(error))
-        else:
+        return isinstance(error, DriverAway | GpuLost)
+
+    def _failed(self, gpu: Gpu, error: GpuError, now: float, actuator: str, direction: str) -> None:
+        blocked = isinstance(error, GpuBlocked)
+        outcome = Outcome.BLOCKED if blocked else Outcome.ERROR
+        self.tally.actuations[actuator, direction, outcome] += 1
+        if not self.gone(gpu, error):
             gpu.hold(
                 outcome,
                 str(error),

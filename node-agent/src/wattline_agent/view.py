@@ -125,6 +125,8 @@ def _line(gpu: Gpu, governor: Governor) -> GpuLine:
             bound_watts=gpu.bound_watts,
             outcome=outcome,
             reason=reason,
+            profile=gpu.tuning.words(),
+            ramp=gpu.ramping.words(),
             read_at_seconds=None if reading is None else reading.at_seconds,
         ),
         sample=None
@@ -147,6 +149,7 @@ def _line(gpu: Gpu, governor: Governor) -> GpuLine:
         clock_reason=f"{target.clock_why}: {target.clock_detail}" if target is not None else "",
         thermal_band=gpu.heat.band,
         thermal_clock_ratio=gpu.heat.clock_ratio,
+        parts=() if reading is None else reading.parts,
         event_seconds=gpu.event_seconds,
     )
 

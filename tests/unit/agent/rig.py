@@ -9,7 +9,7 @@ from wattline.api.powernode import GpuOrder, LeaseRef, PowerNodeSpec, ReplicaOrd
 from wattline.loops.seen import ReplicaSeen
 from wattline.model.bounds import bound_watts
 from wattline.model.errors import GpuLost
-from wattline.model.gpu import EventReason, GpuIdentity, GpuReading
+from wattline.model.gpu import EventReason, GpuIdentity, GpuReading, Ramp, Tuned
 from wattline_agent.device import DriverAway
 from wattline_agent.governor import Governor
 from wattline_agent.hands import Hands
@@ -50,6 +50,11 @@ class FakeGpu:
     min_watts: float = 200.0
     max_watts: float = 700.0
     lost: bool = False
+    tuned: Tuned | None = None
+    """None: it has no such thing."""
+    ramp: Ramp | None = None
+    """As above."""
+    parts: tuple[str, ...] = ()
     errors: dict[str, Exception] = field(default_factory=dict)
     """By call: raised instead of doing it."""
 
@@ -69,7 +74,17 @@ class FakeDevice:
             raise DriverAway("DriverAway: no driver")
         self._shown = {uuid for uuid, gpu in self.gpus.items() if not gpu.lost}
         return tuple(
-            GpuIdentity(uuid, PRODUCT, gpu.min_watts, gpu.max_watts, gpu.max_watts, CLOCKS, index)
+            GpuIdentity(
+                uuid,
+                PRODUCT,
+                gpu.min_watts,
+                gpu.max_watts,
+                gpu.max_watts,
+                CLOCKS,
+                index,
+                tunes=gpu.tuned is not None,
+                ramps=gpu.ramp is not None,
+            )
             for index, (uuid, gpu) in enumerate(self.gpus.items())
             if not gpu.lost
         )
@@ -91,6 +106,9 @@ class FakeDevice:
             reasons=gpu.reasons,
             persistence=gpu.persistence,
             asked_watts=gpu.limit_watts,
+            tuned=gpu.tuned,
+            ramp=gpu.ramp,
+            parts=gpu.parts,
         )
 
     def set_limit(self, uuid, watts) -> None:
@@ -109,6 +127,18 @@ class FakeDevice:
         gpu = self._gpu(uuid, "set_persistence")
         old, gpu.persistence = gpu.persistence, on
         self._note(uuid, "set_persistence", old, on)
+
+    def set_tuned(self, uuid, *, on) -> None:
+        gpu = self._gpu(uuid, "set_tuned")
+        assert gpu.tuned is not None, "only a device that offers it is asked"
+        old, gpu.tuned = gpu.tuned, Tuned.ON if on else Tuned.OFF
+        self._note(uuid, "set_tuned", old, gpu.tuned)
+
+    def set_ramp(self, uuid, ramp) -> None:
+        gpu = self._gpu(uuid, "set_ramp")
+        assert gpu.ramp is not None, "only a device that offers it is asked"
+        old, gpu.ramp = gpu.ramp, ramp
+        self._note(uuid, "set_ramp", old, ramp)
 
     def bound_watts(self) -> float:
         return sum(bound_watts(PRODUCT, gpu.limit_watts, gpu.max_watts) for gpu in self.gpus.values())

@@ -178,6 +178,60 @@ def test_a_group_at_its_limit_gets_its_neighbours_unused_watts_and_keeps_them_fo
     assert limits(late)["G3"] < 400.0
 
 
+class TestSharedGpu:
+    """One GPU, two replicas: time slicing, MPS, or parts of a GPU (MIG)."""
+
+    def run(self, orders, replicas, replicas_seen, steps=60, **changes):
+        state, decision = NodeState(), None
+        for second in range(steps):
+            decision = decide(
+                spec(*orders, replicas=replicas),
+                state,
+                seen(gpu(0), replicas=replicas_seen, at_seconds=float(second), **changes),
+            )
+            state = decision.state
+        return decision
+
+    def test_it_takes_one_value_inside_the_strictest_owners_bounds(self):
+        orders = (
+            order(0, "a", watts_max=600, clock_mhz_max=1500),
+            order(0, "b", watts_max=450, clock_mhz_max=1800),
+        )
+        decision = self.run(orders, (replica("a", "G0"), replica("b", "G0")), {}, steps=1)
+
+        assert limits(decision) == {"G0": 450.0}
+        assert decision.targets["G0"].clock_mhz == 1500
+
+    def test_its_watts_are_counted_once(self):
+        decision = self.run((order(0, "a"), order(0, "b")), (), {}, steps=1, budget=500.0)
+
+        assert bound_watts(PRODUCT, limits(decision)["G0"], 700.0) == pytest.approx(500.0)
+
+    def test_it_is_as_fast_as_its_keenest_replica_needs(self):
+        """One is idle, nothing is known of the other; they are in two groups."""
+        idle = {("p", "idle"): ReplicaSeen(100, 400_000, running=0)}
+        replicas = (replica("idle", "G0"), replica("unknown", "G0"))
+        decision = self.run((order(0, "a"), order(0, "b")), replicas, idle)
+
+        assert (decision.targets["G0"].clock_mhz, decision.targets["G0"].clock_why) == (None, "UnknownLoad")
+
+
+def test_a_gpu_is_tuned_to_inference_where_a_replica_runs_on_it_alone():
+    decision = decide(
+        spec(order(0), order(1), replicas=(replica("r", "G0"),)), NodeState(), seen(gpu(0), gpu(1))
+    )
+
+    assert [decision.targets[uuid].serves for uuid in ("G0", "G1")] == [True, False]
+
+
+def test_the_nodes_ramp_is_shared_by_its_gpus():
+    decision = decide(
+        spec(order(0), order(1), ramp_up_watts_per_second=300.0), NodeState(), seen(gpu(0), gpu(1))
+    )
+
+    assert {each.ramp_up_watts_per_second for each in decision.targets.values()} == {150.0}
+
+
 gpus = st.builds(
     dict,
     watts=st.floats(50, 750),

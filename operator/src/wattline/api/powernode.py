@@ -175,6 +175,11 @@ class GpuStatus(Spec):
     """What became of the last thing asked of this GPU."""
     reason: str = ""
     """Why the outcome is what it is, one CamelCase word, with a detail after a colon."""
+    profile: str = ""
+    """What became of asking the device to tune itself to LLM inference: an outcome, and why after a colon; empty
+    where it was not asked or cannot."""
+    ramp: str = ""
+    """The same for asking the device to ramp its own power."""
     heat_clock_mhz: int | None = None
     """Fastest clock that its own heat allows, told where its replica has GPUs on other nodes; none while heat binds
     nothing."""

@@ -64,6 +64,10 @@ class GpuTarget:
     clock_why: str
     clock_detail: str
     """As above."""
+    serves: bool = False
+    """Whether a replica of ours runs on it, so that tuning the device to LLM inference is right."""
+    ramp_up_watts_per_second: float | None = None
+    """Its share of the node's ramp, for a device that smooths its own power; none where nothing bounds it."""
     heat_mhz: int | None = None
     """Fastest clock that heat allows its group; a faster lock is lowered at once."""
     emergency: bool = False
@@ -96,6 +100,7 @@ def decide(spec: PowerNodeSpec, state: NodeState, seen: NodeSeen) -> NodeDecisio
     claims = heat.claims(asked, hot)
     cool_watts = heat.cool_watts(state.cool_watts, hot, claims)
     grants = {grant.name: grant for grant in share.divide(free_watts, claims, name="the node's budget")}
+    ramp_watts = _ramp_each(spec)
     targets: dict[str, GpuTarget] = {}
     for group in groups:
         limits = watts.limits(group, grants[group.name].watts)
@@ -111,6 +116,8 @@ def decide(spec: PowerNodeSpec, state: NodeState, seen: NodeSeen) -> NodeDecisio
                 heat.EMERGENCY if warmth.emergency else granted.detail,
                 mine.why,
                 mine.detail,
+                serves=bool(group.replicas),
+                ramp_up_watts_per_second=ramp_watts,
                 heat_mhz=warmth.top_mhz,
                 emergency=warmth.emergency,
             )
@@ -151,6 +158,13 @@ def _slower(target: GpuTarget, now: ramp.Setting) -> GpuTarget:
         clock_why="Ramp" if clock_moves else target.clock_why,
         clock_detail="on its way, as fast as the node's ramp allows" if clock_moves else target.clock_detail,
     )
+
+
+def _ramp_each(spec: PowerNodeSpec) -> float | None:
+    """Return what each GPU may rise by in a second, so that all of them together keep the node's ramp."""
+    if spec.ramp_up_watts_per_second is None or not spec.gpus:
+        return None
+    return spec.ramp_up_watts_per_second / len({order.uuid for order in spec.gpus})
 
 
 @dataclass(frozen=True, slots=True)

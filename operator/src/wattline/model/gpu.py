@@ -1,7 +1,7 @@
 """What a GPU says of itself, in our units."""
 
 from dataclasses import dataclass
-from enum import IntFlag
+from enum import IntFlag, StrEnum
 
 
 class EventReason(IntFlag):
@@ -22,6 +22,31 @@ class EventReason(IntFlag):
         return tuple(reason.name for reason in EventReason if reason in self and reason.name is not None)
 
 
+class Tuned(StrEnum):
+    """What became of asking a device to tune itself to LLM inference."""
+
+    OFF = "off"
+    """Nobody asks for it."""
+    ON = "on"
+    """Asked for and in force."""
+    OVERRULED = "overruled"
+    """Asked for, but the device follows something else that was asked of it."""
+    EXCLUDED = "excluded"
+    """Not asked for, and something that others asked for cannot go with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ramp:
+    """How fast a device lets its own power rise, and the floor it holds."""
+
+    on: bool
+    preset: int
+    """Which of the device's presets is active; the rates are its."""
+    up_watts_per_second: float
+    floor_percent: float
+    """Least power, as a share of the device's greatest, that it burns on purpose so as not to fall too fast."""
+
+
 @dataclass(frozen=True, slots=True)
 class GpuIdentity:
     """What does not change while a driver is loaded."""
@@ -37,6 +62,10 @@ class GpuIdentity:
     """Its place in the driver's list; may be another one after a reset."""
     slowdown_celsius: float | None = None
     """Temperature above which the device slows itself down, by its own threshold; none where it does not say."""
+    tunes: bool = False
+    """Whether it can tune itself to LLM inference (NVIDIA: workload power profiles, B200 and later)."""
+    ramps: bool = False
+    """Whether it can smooth its own power (NVIDIA: power smoothing, Blackwell and later)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +86,11 @@ class GpuReading:
     persistence: bool
     asked_watts: float | None = None
     """Power limit as anybody last set it in the driver; absent where a device knows only what it enforces."""
+    event_seconds: tuple[tuple[EventReason, float], ...] = ()
+    """How long each reason held since the driver was loaded, for those that the device itself counts."""
+    tuned: Tuned | None = None
+    """Absent where the device cannot tune itself."""
+    ramp: Ramp | None = None
+    """Absent where the device does not smooth its own power, or does not tell."""
+    parts: tuple[str, ...] = ()
+    """UUIDs of the parts it is divided into now (MIG); clock and power are the whole's."""

@@ -2,17 +2,19 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from wattline.fake.nvml.card import HAS_MARGIN
 from wattline.model.errors import GpuBlocked, GpuError, GpuLost
-from wattline.model.gpu import GpuIdentity, GpuReading
+from wattline.model.gpu import GpuIdentity, GpuReading, Ramp, Tuned
 from wattline.world.gpu import Gpu
 
 
 class Twin:
     """GPUs of the world as an agent's device; whoever owns the world lets their time pass."""
 
-    def __init__(self, gpus: Sequence[Gpu], now: Callable[[], float]) -> None:
+    def __init__(self, gpus: Sequence[Gpu], now: Callable[[], float], *, newer: bool = False) -> None:
+        """``newer`` GPUs can tune themselves to inference and smooth their own power; the physics follow neither."""
         self._gpus = {gpu.uuid: gpu for gpu in gpus}
         self._now = now
         self._asked_watts = {gpu.uuid: gpu.limit_watts for gpu in gpus}
@@ -21,6 +23,15 @@ class Twin:
         self._open = False
         self.lost: set[str] = set()
         """GPUs that fell off the bus; one that is taken out again is found by the next ``open``."""
+        self._newer = newer
+        self._tuned: set[str] = set()
+        self._ramps = dict.fromkeys(
+            self._gpus, Ramp(on=False, preset=0, up_watts_per_second=3e6, floor_percent=0)
+        )
+        self.parts: dict[str, tuple[str, ...]] = {}
+        """UUIDs of the parts that a GPU is divided into, by its own."""
+        self.excluded: set[str] = set()
+        """GPUs of which somebody has asked what cannot go with inference."""
         self.read_only = False
         """Whether setters are refused for want of permissions."""
 
@@ -28,7 +39,11 @@ class Twin:
         """Find the GPUs."""
         self._open = True
         self._seen = frozenset(self._gpus) - self.lost
-        return tuple(_identity(gpu) for uuid, gpu in self._gpus.items() if uuid in self._seen)
+        return tuple(
+            replace(_identity(gpu), index=index, tunes=self._newer, ramps=self._newer)
+            for index, (uuid, gpu) in enumerate(self._gpus.items())
+            if uuid in self._seen
+        )
 
     def close(self) -> None:
         """Let go of the driver; settings stay."""
@@ -50,6 +65,9 @@ class Twin:
             reasons=gpu.reasons,
             persistence=self._persistence[uuid],
             asked_watts=self._asked_watts[uuid],
+            tuned=self._tuned_of(uuid) if self._newer else None,
+            ramp=self._ramps[uuid] if self._newer else None,
+            parts=self.parts.get(uuid, ()),
         )
 
     def set_limit(self, uuid: str, watts: float) -> None:
@@ -77,6 +95,21 @@ class Twin:
         self._writable(uuid)
         self._persistence[uuid] = on
 
+    def set_tuned(self, uuid: str, *, on: bool) -> None:
+        """Ask for inference, or no longer."""
+        self._writable(uuid, newer=True)
+        (self._tuned.add if on else self._tuned.discard)(uuid)
+
+    def set_ramp(self, uuid: str, ramp: Ramp) -> None:
+        """Take a ramp and a floor."""
+        self._writable(uuid, newer=True)
+        self._ramps[uuid] = ramp
+
+    def _tuned_of(self, uuid: str) -> Tuned:
+        if uuid in self._tuned:
+            return Tuned.ON
+        return Tuned.EXCLUDED if uuid in self.excluded else Tuned.OFF
+
     def _gpu(self, uuid: str) -> Gpu:
         if not self._open:
             raise GpuError("DriverAway: the device is not open")
@@ -84,8 +117,10 @@ class Twin:
             raise GpuLost(f"GpuLost: the driver shows no {uuid}")
         return self._gpus[uuid]
 
-    def _writable(self, uuid: str) -> Gpu:
+    def _writable(self, uuid: str, *, newer: bool = False) -> Gpu:
         gpu = self._gpu(uuid)
+        if newer and not self._newer:
+            raise GpuBlocked(f"NotSupported: {uuid} has nothing of the kind")
         if self.read_only:
             raise GpuBlocked(f"Permissions: settings of {uuid} are not ours to change")
         return gpu
