@@ -167,6 +167,33 @@ def test_a_slowdown_threshold_is_told_or_unknown(driver_path, answer, want):
     machine.device.close()
 
 
+def test_what_holds_the_clock_low_is_told_by_the_drivers_own_counters(driver_path):
+    machine = through_nvml("h100", driver_path)
+    machine.device.open()
+    machine.device.set_limit("GPU-0", 300)
+    machine.work(5)
+    machine.work(5)
+
+    counted = dict(machine.device.read("GPU-0").event_seconds)
+
+    assert counted[EventReason.SW_POWER_CAP] == pytest.approx(10, abs=5)
+    assert counted[EventReason.HW_POWER_BRAKE] == counted[EventReason.HW_THERMAL] == 0
+    machine.device.close()
+
+
+def test_a_counter_that_a_device_does_not_have_is_left_out(driver_path):
+    machine = through_nvml("h100", driver_path)
+    assert machine.bank is not None
+    Faults(machine.bank.mapping).hide_fields(0, 271)
+    machine.device.open()
+
+    counted = dict(machine.device.read("GPU-0").event_seconds)
+
+    assert EventReason.HW_POWER_BRAKE not in counted
+    assert EventReason.HW_THERMAL in counted
+    machine.device.close()
+
+
 class TestLimit:
     def test_a_limit_is_read_back_and_holds(self, make):
         machine = make()
@@ -333,7 +360,8 @@ def _tell(machine: Machine, what: str, value):
         return type(error)
     reading = machine.device.read("GPU-0")
     margin = reading.margin_celsius
-    return replace(reading, margin_celsius=None if margin is None else float(margin))
+    margin = None if margin is None else float(margin)
+    return replace(reading, margin_celsius=margin, event_seconds=())  # the driver alone counts events
 
 
 class TestCallsOfTheAgent:

@@ -125,7 +125,14 @@ def outcomes(seen: View) -> object:
         None if seen.budget_source is None else (seen.budget_source.kind, seen.budget_source.name),
         tuple((level.level, level.until_seconds, level.in_force) for level in seen.emergencies),
         tuple(
-            (gpu.status.uuid, gpu.status.outcome, gpu.status.reason.partition(":")[0]) for gpu in seen.gpus
+            (
+                gpu.status.uuid,
+                gpu.status.outcome,
+                gpu.status.reason.partition(":")[0],
+                gpu.status.heat_clock_mhz,
+                gpu.status.hardware_event,
+            )
+            for gpu in seen.gpus
         ),
     )
 

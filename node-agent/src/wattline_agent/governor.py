@@ -8,6 +8,7 @@ from math import fsum
 from wattline.api.powernode import GpuOrder, LeaseRef, PowerNodeSpec
 from wattline.loops import node
 from wattline.model.bounds import bound_watts
+from wattline_agent import blind
 from wattline_agent.budget import Kind, Source, tightest
 from wattline_agent.emergency import Signal
 from wattline_agent.hands import Hands
@@ -171,6 +172,8 @@ class Governor:
             held=gpu.held(now),
             contested=gpu.contested(now),
             clock_top_mhz=gpu.heat.clock_top_mhz(gpu.identity.clocks_mhz),
+            emergency=gpu.heat.emergency,
+            unsure=gpu.unsure(now),
             locked_mhz=gpu.clock_mhz if gpu.clock_known else None,
         )
 
@@ -179,6 +182,8 @@ class Governor:
         if self.mode in {Mode.ENFORCE, Mode.FAILSAFE} and self.decision is not None:
             ordered = self.ordered()
             targets = {u: t for u, t in self.decision.targets.items() if u in self.hands.gpus}
+            gpus = {uuid: self.hands.gpus[uuid] for uuid in ordered}
+            self.hands.tighten_blind(now, blind.shares(self.budget_watts(Mode.FAILSAFE), gpus, now))
             self.hands.act(now, targets, ordered, self.budget_watts(self.mode))
             gone = [uuid for uuid in recorded if uuid not in ordered]
             self.hands.put_back(now, gone, "NotOrdered: no order names this GPU any more")

@@ -7,6 +7,7 @@ from wattline.model.bounds import bound_watts
 from wattline.model.gpu import GpuIdentity, GpuReading
 from wattline_agent import thermal
 from wattline_agent.asked import Asked
+from wattline_agent.hardware import Events, held_seconds
 from wattline_agent.safety import Heat, margin_celsius, step
 from wattline_agent.settings import DEFAULTS, Settings
 
@@ -54,6 +55,14 @@ class Gpu:
     reason: str = "NotAsked"
     event_seconds: dict[str, float] = field(default_factory=dict)
     """How long each reason kept the clock low since our start, by its word."""
+    events: Events = field(default_factory=Events)
+    """When the hardware itself last slowed it down."""
+    last: GpuReading | None = None
+    """The last reading there ever was, also after it counts no more."""
+    blind_watts: float | None = None
+    """Limit it goes down to while its sensors are silent; decided once, when they fall silent."""
+    blind_done: bool = False
+    """Whether the driver took it."""
 
     @property
     def asked_watts(self) -> float:
@@ -61,6 +70,13 @@ class Gpu:
         if self.reading is None:
             return self.identity.max_watts
         return self.reading.limit_watts if self.reading.asked_watts is None else self.reading.asked_watts
+
+    @property
+    def last_asked_watts(self) -> float:
+        """Return the limit as it was last read, whether it still answers or not; the greatest if it never was."""
+        if self.last is None:
+            return self.identity.max_watts
+        return self.last.limit_watts if self.last.asked_watts is None else self.last.asked_watts
 
     @property
     def limit_watts(self) -> float | None:
@@ -87,6 +103,10 @@ class Gpu:
             return self.reason
         return ""
 
+    def slows(self, mhz: int | None) -> bool:
+        """Whether this lock is slower than the one in force, as far as that is known."""
+        return mhz is not None and (self.clock_mhz is None or mhz < self.clock_mhz)
+
     def rested(self, now: float, seconds: float) -> bool:
         """Whether the last write is long enough ago."""
         return now - self.written_at_seconds >= seconds
@@ -100,10 +120,11 @@ class Gpu:
     def saw(self, reading: GpuReading, now: float) -> str:
         """Take a reading in; return why a setting of ours is no longer what it was, if that is so."""
         before, self.reading, self.lost = self.reading, reading, ""
-        if before is not None:
-            for word in before.reasons.words():
-                passed = min(reading.at_seconds - before.at_seconds, self.settings.reading_stale_seconds)
-                self.event_seconds[word] = self.event_seconds.get(word, 0.0) + passed
+        held = held_seconds(before, reading, self.settings.reading_stale_seconds)
+        for word, passed in held.items():
+            self.event_seconds[word] = self.event_seconds.get(word, 0.0) + passed
+        self.events = self.events.after(reading, held)
+        self.last, self.blind_watts, self.blind_done = reading, None, False
         drift = ""
         reloaded = before is not None and reading.energy_joules < before.energy_joules
         unkept = before is not None and before.persistence and not reading.persistence
@@ -142,6 +163,16 @@ class Gpu:
         """Return the degrees it will warm up by in ten seconds as it draws now; zero where that cannot be told."""
         foreseen = self.settings.heat.predict and self.fit.trusted and self.reading is not None
         return self.fit.rise_celsius(self.reading.watts) if foreseen and self.reading is not None else 0.0
+
+    def margin_celsius(self) -> float | None:
+        """Return the degrees left before it slows itself down; none while it does not answer."""
+        return None if self.reading is None else margin_celsius(self.reading, self.identity.slowdown_celsius)
+
+    def ahead_celsius(self) -> float | None:
+        """Return the margin ten seconds ahead; none where it cannot be told."""
+        margin = self.margin_celsius()
+        foreseen = self.settings.heat.predict and self.fit.trusted
+        return margin - self.rise_celsius() if foreseen and margin is not None else None
 
     def feel(self, now: float) -> bool:
         """Let the thermal loop take a step on the last reading; say whether it allows less than before."""

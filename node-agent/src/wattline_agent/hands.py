@@ -117,7 +117,7 @@ class Hands:
         above = fsum(standing.bound_watts for standing in self._standing(known).values()) > budget_watts
         for uuid, watts in moves.lower(self._standing(known), limits, budget_watts).items():
             gpu = self.gpus[uuid]
-            urgent = above or gpu.heat.emergency
+            urgent = above or gpu.heat.emergency or targets[uuid].emergency
             if urgent or (
                 gpu.rested(now, self._settings.write_seconds) and not self._clock_first(gpu, targets[uuid])
             ):
@@ -127,18 +127,36 @@ class Hands:
                 self._tuner.act(self.gpus[uuid], targets[uuid], now)
         for uuid in sorted(ready):
             gpu, wanted = self.gpus[uuid], self._clock_wanted(self.gpus[uuid], targets[uuid])
-            slower = wanted is not None and (gpu.clock_mhz is None or wanted < gpu.clock_mhz)
-            if gpu.clock_differs(wanted) and (
-                gpu.rested(now, self._settings.write_seconds) or (gpu.heat.emergency and slower)
-            ):
+            rested = gpu.rested(now, self._settings.write_seconds) and (
+                gpu.slows(wanted) or not gpu.unsure(now)
+            )
+            if gpu.clock_differs(wanted) and (rested or _hot(gpu, targets[uuid], wanted)):
                 self._touch.set_clock(gpu, wanted, now, _clock_why(gpu, targets[uuid], wanted))
         for uuid, watts in moves.higher(self._standing(known), limits, budget_watts).items():
-            if self.gpus[uuid].rested(now, self._settings.write_seconds):
-                self._touch.set_limit(self.gpus[uuid], watts, now, _limit_why(self.gpus[uuid], targets[uuid]))
+            gpu = self.gpus[uuid]
+            if gpu.rested(now, self._settings.write_seconds) and not gpu.unsure(now):
+                self._touch.set_limit(gpu, watts, now, _limit_why(gpu, targets[uuid]))
         for uuid in ready:
             gpu = self.gpus[uuid]
             if gpu.reading is not None and not gpu.held(now) and not self._waits(gpu, targets[uuid]):
                 gpu.applied()
+        self._leave_if_away()
+
+    def tighten_blind(self, now: float, shares_watts: Mapping[str, float]) -> None:
+        """Lower GPUs whose sensors are silent to their shares, once each; the first share given counts.
+
+        Nothing can be read back, so they go on counting at their greatest limit.
+        """
+        for uuid, watts in shares_watts.items():
+            gpu = self.gpus[uuid]
+            if gpu.blind_watts is None:
+                gpu.blind_watts = watts
+            if gpu.blind_done or gpu.last_asked_watts - gpu.blind_watts < moves.STEP_WATTS:
+                continue
+            idle = now >= gpu.wait_until and gpu.rested(now, self._settings.write_seconds)
+            if idle and uuid in self.record.record.gpus and not self.record.unreadable:
+                self._touch.set_limit(gpu, gpu.blind_watts, now, "SensorLost: its share of the failsafe")
+                gpu.blind_done = now >= gpu.wait_until
         self._leave_if_away()
 
     def put_back(self, now: float, uuids: Iterable[str], why: str) -> bool:
@@ -254,6 +272,14 @@ class Hands:
     def _clock_first(self, gpu: Gpu, target: GpuTarget) -> bool:
         """Whether a waiting clock goes before the next limit, so that neither starves the other."""
         return gpu.limit_last and gpu.clock_differs(self._clock_wanted(gpu, target))
+
+
+def _hot(gpu: Gpu, target: GpuTarget, wanted_mhz: int | None) -> bool:
+    """Whether heat, its own or its group's, allows less than the lock in force, so that nothing is waited for."""
+    if wanted_mhz is None or not gpu.slows(wanted_mhz):
+        return False
+    tops = [gpu.heat.clock_top_mhz(gpu.identity.clocks_mhz), target.heat_mhz]
+    return any(top is not None and gpu.slows(top) for top in tops)
 
 
 def _limit_why(gpu: Gpu, target: GpuTarget) -> str:

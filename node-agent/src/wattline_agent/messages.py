@@ -107,6 +107,12 @@ class GpuLine(Spec):
     """Why the clock is what it is."""
     thermal_band: str = "release"
     thermal_clock_ratio: float = 1.0
+    thermal_margin_celsius: float | None = None
+    """Degrees left before it slows itself down, also where the device offers no margin."""
+    thermal_ahead_celsius: float | None = None
+    """The same in ten seconds as it draws now; none while its response is not known well enough."""
+    thermal_error_celsius: float | None = None
+    """How far such predictions were off in the last minute; none before there were enough to say."""
     parts: tuple[str, ...] = ()
     """UUIDs of the parts it is divided into (MIG), by which pods may be given it."""
     event_seconds: dict[str, float] = Field(default_factory=dict)
@@ -156,6 +162,7 @@ class View(Spec):
     """Number of the last signal of each way and level."""
     bound_watts: float = 0.0
     demand_watts: float = 0.0
+    heat_freed_watts: float = 0.0
     lease_remaining_seconds: float = 0.0
     let_go: bool = False
     """Whether the device process has ended so that the driver can be taken away; nothing of its GPUs is known."""

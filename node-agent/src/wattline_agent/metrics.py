@@ -78,6 +78,7 @@ class AgentCollector(Collector):
             ("lease_remaining_seconds", "Time the order stays in force.", view.lease_remaining_seconds),
             ("bound_watts", "Most that the GPUs can draw under the limits read back.", view.bound_watts),
             ("demand_watts", "What they would draw at the clocks their objectives need.", view.demand_watts),
+            ("heat_freed_watts", "What GPUs that heat holds back want less.", view.heat_freed_watts),
             ("budget_watts", "Tightest budget in force.", view.budget_watts),
             ("observed_generation", "Generation of the order in force.", view.observed_generation),
             ("ready", "Whether new work may start here.", not view.waiting),
@@ -118,6 +119,7 @@ class AgentCollector(Collector):
         clock = GaugeMetricFamily("wattline_agent_gpu_clock_hertz", "SM clocks.", labels=(*GPU, "kind"))
         heat = GaugeMetricFamily("wattline_agent_gpu_temperature_celsius", "Temperature.", labels=GPU)
         margin = GaugeMetricFamily("wattline_agent_gpu_thermal_margin_celsius", "Degrees left.", labels=GPU)
+        yield from _foreseen(self._node, view)
         band = GaugeMetricFamily("wattline_agent_gpu_thermal_band", "Thermal band.", labels=(*GPU, "band"))
         event = GaugeMetricFamily(
             "wattline_agent_gpu_clock_event_active", "Why the clock is low.", labels=(*GPU, "reason")
@@ -190,11 +192,28 @@ class AgentCollector(Collector):
             power.add_metric((*labels, "instant"), gpu.instant_watts)
         energy.add_metric(labels, sample.energy_joules)
         heat.add_metric(labels, sample.celsius)
-        if sample.margin_celsius is not None:
-            margin.add_metric(labels, sample.margin_celsius)
+        if gpu.thermal_margin_celsius is not None:
+            margin.add_metric(labels, gpu.thermal_margin_celsius)
         for reason in EventReason:
             name = reason.name or ""
             event.add_metric((*labels, name.lower()), name in sample.event_reasons)
+
+
+def _foreseen(node: str, view: View) -> Iterable[Metric]:
+    """Yield what the fitted thermal response says of each GPU."""
+    for name, text, value in (
+        (
+            "ahead",
+            "Degrees left in ten seconds; absent while not known well enough.",
+            "thermal_ahead_celsius",
+        ),
+        ("fit_error", "How far such predictions were off in the last minute.", "thermal_error_celsius"),
+    ):
+        family = GaugeMetricFamily(f"wattline_agent_gpu_thermal_{name}_celsius", text, labels=GPU)
+        for gpu in view.gpus:
+            if (celsius := getattr(gpu, value)) is not None:
+                family.add_metric((node, gpu.status.uuid), celsius)
+        yield family
 
 
 def _buckets(spread: SpreadSeen) -> list[tuple[str, float]]:

@@ -1,6 +1,7 @@
 """The node's status: which object a view becomes, and when it is worth writing."""
 
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 from wattline.api.base import GROUP, VERSION, Metadata, Spec
@@ -76,6 +77,7 @@ def status(
         bound_watts=seen.bound_watts,
         budget_source=source,
         demand_watts=seen.demand_watts,
+        heat_freed_watts=seen.heat_freed_watts,
         gpus=tuple(gpu.status for gpu in seen.gpus),
         pods=pods,
     )
@@ -93,7 +95,10 @@ class Due:
         """Whether to write this one: at once when an outcome changed, else rarely."""
         if self._last is None or _outcomes(fresh) != _outcomes(self._last):
             return True
-        moved = abs(fresh.demand_watts - self._last.demand_watts) > DEMAND_RATIO * max(
+        heat, told = _heat_mhz(fresh), _heat_mhz(self._last)
+        if any(mhz < told.get(uuid, inf) for uuid, mhz in heat.items()):
+            return True  # other nodes are to follow within a pass; upwards it has time
+        moved = heat != told or abs(fresh.demand_watts - self._last.demand_watts) > DEMAND_RATIO * max(
             fresh.demand_watts, self._last.demand_watts
         )
         return now - self._at >= (
@@ -116,6 +121,11 @@ def _outcomes(status: PowerNodeStatus) -> Any:
         status.reason.partition(":")[0],
         status.pods,
         tuple(
-            (gpu.uuid, gpu.outcome, gpu.reason.partition(":")[0], gpu.previous_watts) for gpu in status.gpus
+            (gpu.uuid, gpu.outcome, gpu.reason.partition(":")[0], gpu.previous_watts, gpu.hardware_event)
+            for gpu in status.gpus
         ),
     )
+
+
+def _heat_mhz(status: PowerNodeStatus) -> dict[str, int]:
+    return {gpu.uuid: gpu.heat_clock_mhz for gpu in status.gpus if gpu.heat_clock_mhz is not None}

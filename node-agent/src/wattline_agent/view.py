@@ -13,6 +13,7 @@ from wattline_agent.gpu import Gpu
 from wattline_agent.messages import Count, GpuLine, LevelLine, Move, SourceLine, SpreadSeen, View
 from wattline_agent.readiness import waiting
 from wattline_agent.tally import Spread
+from wattline_agent.thermal import TRUST_SAMPLES
 
 STATES = {
     Mode.WAIT: NodeState.OBSERVING,
@@ -52,8 +53,9 @@ def view(governor: Governor, boot_id: str, now: float) -> View:
         demand_watts=0.0
         if decision is None or not isfinite(decision.demand_watts)
         else decision.demand_watts,
+        heat_freed_watts=0.0 if decision is None else decision.heat_freed_watts,
         lease_remaining_seconds=hands.record.record.lease.remaining_seconds(now),
-        gpus=tuple(_line(gpu, governor) for gpu in hands.gpus.values()),
+        gpus=tuple(_line(gpu, governor, now) for gpu in hands.gpus.values()),
         counts=_counts(governor),
         spreads=_spreads(governor),
         moves=tuple(
@@ -105,7 +107,7 @@ def _state(governor: Governor) -> tuple[NodeState, str]:
     return STATES[governor.mode], governor.mode.value
 
 
-def _line(gpu: Gpu, governor: Governor) -> GpuLine:
+def _line(gpu: Gpu, governor: Governor, now: float) -> GpuLine:
     reading, identity = gpu.reading, gpu.identity
     was = governor.hands.record.record.gpus.get(identity.uuid)
     decision = governor.decision
@@ -128,6 +130,8 @@ def _line(gpu: Gpu, governor: Governor) -> GpuLine:
             profile=gpu.tuning.words(),
             ramp=gpu.ramping.words(),
             read_at_seconds=None if reading is None else reading.at_seconds,
+            heat_clock_mhz=_told_clock_mhz(gpu, governor),
+            hardware_event=gpu.events.word(now),
         ),
         sample=None
         if reading is None
@@ -149,9 +153,19 @@ def _line(gpu: Gpu, governor: Governor) -> GpuLine:
         clock_reason=f"{target.clock_why}: {target.clock_detail}" if target is not None else "",
         thermal_band=gpu.heat.band,
         thermal_clock_ratio=gpu.heat.clock_ratio,
+        thermal_margin_celsius=gpu.margin_celsius(),
+        thermal_ahead_celsius=gpu.ahead_celsius(),
+        thermal_error_celsius=gpu.fit.error_celsius if gpu.fit.compared >= TRUST_SAMPLES else None,
         parts=() if reading is None else reading.parts,
         event_seconds=gpu.event_seconds,
     )
+
+
+def _told_clock_mhz(gpu: Gpu, governor: Governor) -> int | None:
+    """Return what its own heat allows a GPU whose replica has others on other nodes."""
+    orders = () if governor.spec is None else governor.spec.gpus
+    spans = any(order.uuid == gpu.identity.uuid and order.spans_nodes for order in orders)
+    return gpu.heat.clock_top_mhz(gpu.identity.clocks_mhz) if spans else None
 
 
 def _outcome(gpu: Gpu, governor: Governor) -> tuple[Outcome, str]:

@@ -1,0 +1,157 @@
+"""A thermal tightening takes its whole group along within one pass of the safety loop, also on other nodes."""
+
+import pytest
+from tests.unit.agent.rig import CLOCKS, but, replica, rig, spec
+
+from wattline.api.powernode import GpuOrder
+from wattline_agent.status import Due, status
+
+GROUPED = but(
+    spec(2600.0, gpus=3),
+    gpus=(GpuOrder(uuid="G0", group="a"), GpuOrder(uuid="G1", group="a"), GpuOrder(uuid="G2", group="b")),
+    replicas=(replica(0, "G0", "G1"), replica(1, "G2")),
+)
+SPANNING = but(
+    GROUPED,
+    gpus=tuple(each.model_copy(update={"spans_nodes": each.group == "a"}) for each in GROUPED.gpus),
+)
+
+
+def locks(here):
+    return [gpu.lock_mhz for gpu in here.device.gpus.values()]
+
+
+def limits(here):
+    return [gpu.limit_watts for gpu in here.device.gpus.values()]
+
+
+@pytest.mark.parametrize(
+    "late_seconds", [0.0, 0.2, 0.6, 0.8], ids=lambda late: f"{late} s after the last decision"
+)
+def test_a_tightening_takes_the_group_along_in_the_same_pass(tmp_path, late_seconds):
+    here = rig(tmp_path, 3).enforced(GROUPED)
+    here.run(late_seconds)
+    here.device.gpus["G1"].celsius = 82.0
+    here.run(0.2)
+
+    assert locks(here) == [1875, 1875, None]
+
+
+def test_an_emergency_takes_limits_and_clocks_of_the_group_to_their_least_in_the_same_pass(tmp_path):
+    here = rig(tmp_path, 3).enforced(GROUPED)
+    here.run(0.6)
+    here.device.gpus["G1"].celsius = 86.0
+    here.run(0.2)
+
+    assert limits(here) == [200.0, 200.0, 700.0]
+    assert locks(here) == [CLOCKS[0], CLOCKS[0], None]
+    assert here.statuses()["G0"].reason.startswith("Heat")
+
+
+def test_a_member_that_was_written_a_moment_ago_does_not_wait(tmp_path):
+    here = rig(tmp_path, 3).enforced(GROUPED)
+    here.order(but(GROUPED, budget_watts=1500.0), generation=2)
+    here.run(0.2)
+    assert limits(here)[0] < 700.0, "just written"
+
+    here.device.gpus["G1"].celsius = 82.0
+    here.run(0.2)
+
+    assert locks(here)[:2] == [1875, 1875]
+
+
+def test_a_hot_member_that_somebody_else_writes_still_takes_its_group_along(tmp_path):
+    here = rig(tmp_path, 3).enforced(GROUPED)
+    here.order(but(GROUPED, budget_watts=1500.0), generation=2).run(3.0)
+    here.device.gpus["G1"].limit_watts = 650.0
+    here.run(2.0)
+    assert here.statuses()["G1"].reason.startswith("Contested")
+
+    here.device.gpus["G1"].celsius = 82.0
+    here.run(0.4)
+
+    assert locks(here) == [1875, None, None]
+
+
+def test_heat_on_another_node_binds_and_is_released_with_the_order(tmp_path):
+    here = rig(tmp_path, 3).enforced(GROUPED)
+    bound = tuple(
+        each.model_copy(update={"heat_clock_mhz": 1200 if each.group == "a" else None})
+        for each in GROUPED.gpus
+    )
+    here.order(but(GROUPED, gpus=bound), generation=2).run(0.4)
+    assert locks(here) == [1200, 1200, None]
+
+    here.order(GROUPED, generation=3).run(3.0)
+    assert locks(here) == [None, None, None]
+
+
+def test_a_node_tells_others_of_its_own_heat_and_not_of_what_it_was_told(tmp_path):
+    here = rig(tmp_path, 3)
+    told = tuple(each.model_copy(update={"heat_clock_mhz": 1200}) for each in SPANNING.gpus)
+    here.enforced(but(SPANNING, gpus=told))
+    assert {gpu.heat_clock_mhz for gpu in here.statuses().values()} == {None}
+
+    here.device.gpus["G1"].celsius = 82.0
+    here.device.gpus["G2"].celsius = 82.0
+    here.run(0.2)
+
+    mhz = {uuid: gpu.heat_clock_mhz for uuid, gpu in here.statuses().items()}
+    assert mhz == {"G0": None, "G1": 1875, "G2": None}, "a group on this node alone is nobody's business"
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "after_seconds", "want"),
+    [
+        pytest.param(None, 1875, 0.2, True, id="heat begins to bind: at once"),
+        pytest.param(1875, 1785, 0.2, True, id="heat binds more: at once"),
+        pytest.param(1785, 1830, 0.2, False, id="heat binds less: that has time"),
+        pytest.param(1785, 1830, 10.0, True, id="heat binds less for ten seconds"),
+        pytest.param(1785, None, 0.2, False, id="heat binds no more: that has time"),
+        pytest.param(1785, None, 10.0, True, id="heat binds no more for ten seconds"),
+        pytest.param(1785, 1785, 10.0, False, id="nothing new"),
+    ],
+)
+def test_when_other_nodes_are_told(tmp_path, was, now, after_seconds, want):
+    here = rig(tmp_path).enforced(spec(1000.0))
+    due, first = Due(), status(here.view(), "http://a", here.at_seconds)
+
+    def hot(mhz):
+        gpus = (first.gpus[0].model_copy(update={"heat_clock_mhz": mhz}), *first.gpus[1:])
+        return first.model_copy(update={"gpus": gpus})
+
+    due.wrote(hot(was), 0.0)
+
+    assert due.now(hot(now), after_seconds) is want
+
+
+def test_the_watts_that_heat_frees_are_told(tmp_path):
+    order = but(GROUPED, replicas=())
+    here = rig(tmp_path, 3).enforced(order)
+    assert here.view().heat_freed_watts == 0
+
+    here.device.gpus["G1"].celsius = 82.0
+    here.run(4.0)
+    for uuid in ("G0", "G1"):
+        here.device.gpus[uuid].watts = 220.0  # what is left of their draw at the slower clock
+    here.run(4.0)
+
+    told = status(here.view(), "", here.at_seconds)
+    assert told.heat_freed_watts > 300.0
+    assert told.demand_watts < 3 * 400.0
+
+
+def test_after_heat_the_group_goes_up_again_step_by_step(tmp_path):
+    here = rig(tmp_path, 3).enforced(GROUPED)
+    here.device.gpus["G1"].celsius = 82.0
+    here.run(3.2)
+    low = locks(here)[0]
+    here.device.gpus["G1"].celsius = 60.0
+    here.run(5.0)
+    one = locks(here)[0]
+    here.run(5.0)
+
+    assert low < one < locks(here)[0]
+    assert locks(here)[0] == locks(here)[1]
+    here.run(60.0)
+    assert locks(here) == [None, None, None]
