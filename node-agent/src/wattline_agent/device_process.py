@@ -31,6 +31,7 @@ from wattline_agent.governor import Governor
 from wattline_agent.hands import Hands
 from wattline_agent.locks import Taken, gpu_path, take
 from wattline_agent.messages import INBOUND, View
+from wattline_agent.priority import go_first
 from wattline_agent.record import RecordFile
 from wattline_agent.view import view
 
@@ -171,6 +172,7 @@ async def _main(config: Config, channel: Channel) -> int:
 def main() -> int:
     """Run until stopped; the result says whether another try helps."""
     log_to_stderr()
+    go_first()
     config = Config.loads(sys.argv[1])
     try:
         return asyncio.run(_main(config, Channel(socket.socket(fileno=int(sys.argv[2])))))

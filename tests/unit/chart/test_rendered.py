@@ -110,7 +110,7 @@ def test_the_agent_has_one_capability_and_what_it_needs_of_the_host():
     assert agent["securityContext"] == {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"], "add": ["SYS_ADMIN"]},
+        "capabilities": {"drop": ["ALL"], "add": ["SYS_ADMIN", "SYS_NICE"]},
     }
     paths = {volume["hostPath"]["path"] for volume in pod["volumes"] if "hostPath" in volume}
     assert paths == {"/var/lib/wattline", "/run/wattline", "/var/lib/kubelet/pod-resources"}
