@@ -7,7 +7,6 @@ import resource
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 import urllib.request
@@ -18,7 +17,7 @@ from tests.integration.agent_box import PRODUCT, UUIDS, Box, children, ended, go
 from tests.waiting import block_until
 
 from wattline.api.powernode import NodeState
-from wattline.fake.nvml import MAPPING_VARIABLE, Call, Faults, GpuBank, RootOnly, limits
+from wattline.fake.nvml import Call, Faults, GpuBank, RootOnly, limits
 from wattline.model.bounds import bound_watts
 from wattline.world.gpu import PRODUCTS, Gpu
 
@@ -300,25 +299,3 @@ def test_without_a_driver_the_agent_waits(box):
 
     Faults(box.bank.mapping).load_driver()
     block_until(lambda: box.status().gpus)
-
-
-@pytest.mark.parametrize(
-    ("library", "code", "words"),
-    [
-        pytest.param(True, 0, "limit    200 to 700 W, default 700 W", id="what the GPUs take"),
-        pytest.param(False, 1, "no GPU can be held here: DriverAway", id="one line without NVML"),
-    ],
-)
-def test_doctor(box, library, code, words):
-    environment = os.environ | {
-        MAPPING_VARIABLE: str(box.bank.mapping.path),
-        "WATTLINE_RUNTIME_DIR": str(box.state),
-    }
-    if library:
-        environment["LD_LIBRARY_PATH"] = str(box.library.parent)
-    command = [sys.executable, "-m", "wattline_agent.main", "doctor"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=20)
-
-    assert done.returncode == code
-    assert words in done.stdout
-    assert len(done.stdout.splitlines()) == 1 or library

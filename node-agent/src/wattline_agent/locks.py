@@ -29,6 +29,21 @@ def take(path: Path, what: str) -> int:
     return descriptor
 
 
+def holder(path: Path) -> str:
+    """Return who holds a lock, and change nothing; empty if nobody does. Raise OSError if that cannot be told."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return ""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.pread(descriptor, 64, 0).decode(errors="replace").strip() or "unknown"
+    finally:
+        os.close(descriptor)
+    return ""
+
+
 def gpu_path(runtime: Path, uuid: str) -> Path:
     """Return where the lock of one GPU lies, whatever node name its agent goes by."""
     return runtime / f"{re.sub(r'[^A-Za-z0-9._-]', '_', uuid)}.lock"

@@ -25,9 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     log_to_stderr()
     asked = _parser().parse_args(arguments)
     if asked.command == "doctor":
-        from wattline_agent import doctor  # noqa: PLC0415 - the supervisor stays free of third-party imports
-
-        return doctor.run(Path(asked.state or BOX_STATE), Path(asked.runtime_dir or _runtime_dir()))
+        return _doctor(asked)
     if asked.command in {"pause", "resume"}:
         return _paused(asked)
     try:
@@ -37,6 +35,35 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"wattline-node-agent: {problem}", file=sys.stderr)  # noqa: T201 - the command line's answer
         return EXIT_REFUSED
     return supervisor.run(config)
+
+
+def _doctor(asked: argparse.Namespace) -> int:
+    from wattline_agent import doctor  # noqa: PLC0415 - the supervisor stays free of third-party imports
+
+    kubelet = POD_RESOURCES if asked.pod_resources is None else asked.pod_resources
+    node = bool(kubelet) and Path(kubelet).exists()
+    pods = _pods(Path(kubelet)) if node else ()
+    place = doctor.Place(
+        asked.node,
+        Path(asked.state or (NODE_STATE if node else BOX_STATE)),
+        Path(asked.runtime_dir or _runtime_dir()),
+        Path(asked.root),
+    )
+    return doctor.run(place, pods, as_json=asked.json)
+
+
+def _pods(kubelet: Path) -> tuple[Any, ...]:
+    """Return the pods of the node; none where the kubelet does not answer."""
+    import asyncio  # noqa: PLC0415 - the supervisor does without
+
+    from wattline.model.errors import BackendError  # noqa: PLC0415 - as above
+    from wattline_agent.podresources import ask  # noqa: PLC0415 - a box does without HTTP/2
+
+    try:
+        return asyncio.run(ask(kubelet))
+    except BackendError as error:
+        print(f"the pods of this node are not known: {error}", file=sys.stderr)  # noqa: T201 - for people
+        return ()
 
 
 def _paused(asked: argparse.Namespace) -> int:
@@ -116,7 +143,7 @@ def _parser() -> argparse.ArgumentParser:
             f"folder of the locks that keep two agents off one GPU (default for root and with --cluster {NODE_RUNTIME})",
         )
     host = os.uname().nodename.lower()
-    for command in (run, pause, resume):
+    for command in (run, doctor, pause, resume):
         _flag(command, "--node", "WATTLINE_NODE", host, "name of this node (default: the host's)")
     pause.add_argument("--reason", default="asked for on the node", help="for people (default: %(default)s)")
     pause.add_argument(
@@ -189,13 +216,21 @@ def _parser() -> argparse.ArgumentParser:
         f"unix socket that tells whether new work may start (default with --cluster {READY_SOCKET})",
         metavar="PATH",
     )
-    _flag(
-        run,
-        "--pod-resources",
-        "WATTLINE_POD_RESOURCES",
-        None,
-        f"the kubelet's PodResources socket (default with --cluster {POD_RESOURCES})",
-        metavar="PATH",
+    for command in (run, doctor):
+        _flag(
+            command,
+            "--pod-resources",
+            "WATTLINE_POD_RESOURCES",
+            None,
+            f"the kubelet's PodResources socket (default with --cluster, and for doctor: {POD_RESOURCES})",
+            metavar="PATH",
+        )
+    doctor.add_argument("--json", action="store_true", help="print the report as JSON")
+    doctor.add_argument(
+        "--root",
+        default="/",
+        metavar="DIR",
+        help="where the machine's /proc, units and cron tables are seen (default %(default)s)",
     )
     _flag(
         run,
