@@ -87,7 +87,7 @@ class FakeApiServer:
         """If set, requests need it as a bearer token."""
         self.port = 0
         self.answers: dict[tuple[str, str], Any] = {}
-        """What pods answer through the proxy, by pod (NAME:PORT) and path."""
+        """What pods answer through the proxy, by pod (NAME:PORT) and path; a function of request and body makes it anew."""
         self._faults: list[_Fault] = []
         self._runner: web.AppRunner | None = None
         self._drop = asyncio.Event()
@@ -237,7 +237,8 @@ class FakeApiServer:
             if (proxied[1], proxied[2]) not in self.answers:
                 raise Refused(503, "ServiceUnavailable", f"no endpoints available for {proxied[1]}")
             seen.code = 200
-            return _json(self.answers[proxied[1], proxied[2]])
+            answer = self.answers[proxied[1], proxied[2]]
+            return _json(answer(request, body) if callable(answer) else answer)
         match = PATH.match(path)
         if match is None:
             raise Refused(404, "NotFound", "the server could not find the requested resource")

@@ -15,7 +15,7 @@ from tests.fakes.kubelet import FakeKubelet, container, pod
 from tests.integration.agent_box import PRODUCT, SPEED, UUIDS, Box, children, ended, ordered
 from tests.waiting import beside, within
 
-from wattline.api.powernode import LeaseRef, NodeState, PodGpus, PowerNodeStatus
+from wattline.api.powernode import EmergencyLevel, LeaseRef, NodeState, PodGpus, PowerNodeStatus
 from wattline.cli.wait_ready import ask
 from wattline.fake.nvml import Call, Faults, GpuBank, RootOnly
 from wattline.model.bounds import bound_watts
@@ -125,6 +125,18 @@ async def test_an_agent_takes_its_order_from_the_api_server_and_answers_there_wi
         each["what"] for each in told
     }
     assert all(each["why"] and each["at"].endswith("Z") for each in told)
+
+
+async def test_an_emergency_needs_no_api_server(node, tmp_path):
+    level = EmergencyLevel(level="row-a", budget_watts=700.0, duration_seconds=300.0)
+    node.order(1000.0, emergency=(level,))
+    node.join(f"--emergency-file={tmp_path / 'emergency'}")
+    await until(node.held)
+    await node.server.stop()
+    node.renewing = False
+    (tmp_path / "part").write_text('{"level": "row-a"}')
+    (tmp_path / "part").replace(tmp_path / "emergency")
+    await until(lambda: sum(bound_watts(PRODUCT, watts, 700.0) for watts in node.limits()) <= 700.0)
 
 
 async def test_pods_that_get_gpus_are_told_at_once(holding):

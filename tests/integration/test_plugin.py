@@ -8,6 +8,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from tests.fakes.apiserver import FakeApiServer
+from tests.fakes.objects import Refused
 
 from wattline.cli.plugin.main import COMMANDS, main
 
@@ -397,3 +398,78 @@ def test_simulate_from_the_cluster_plays_its_pools(kubectl, fleet):
 
 def test_simulate_without_replicas_says_whom_to_ask(kubectl, server):
     assert "`kubectl wattline why wpool/NAME` says why" in kubectl("simulate", "--from-cluster", code=1)
+
+
+class EmergencyAgent:
+    """A node's agent behind the API server's proxy, which takes whoever knows the token."""
+
+    def __init__(self, server, pod="agent-x:9808", node="gpu-1", *, follows=True):
+        self.node, self.follows, self.begun, self.tokens = node, follows, False, []
+        server.answers[pod, "v1/emergency"] = self.answer
+
+    def answer(self, request, body):
+        level = {"level": "row-a", "budgetWatts": 1650, "durationSeconds": 300}
+        if request.method == "GET":
+            more = {"untilSeconds": 310, "inForce": self.follows} if self.begun else {}
+            return {"node": self.node, "atSeconds": 10, "levels": [level | more]}
+        self.tokens.append(request.headers.get("X-Wattline-Token"))
+        if self.tokens[-1] != "known":
+            raise Refused(401, "Unauthorized", "a token is needed")
+        self.begun = body["action"] == "start"
+        return level
+
+
+def armed(server, *nodes):
+    level = {"level": "row-a", "budgetWatts": 1650, "durationSeconds": 300}
+    spec = {"lease": {"name": "row-a"}, "budgetWatts": 2200, "highestSentWatts": 2200, "failsafeWatts": 800}
+    for node in nodes:
+        server.put(wattline("PowerNode", node, spec | {"emergency": [level]}))
+
+
+def secret(token="a25vd24="):
+    meta = {"name": "wattline-emergency", "namespace": "wattline-system"}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": {"token": token}}
+
+
+def test_an_emergency_is_told_to_the_agents_of_the_domain_with_the_clusters_token(kubectl, fleet):
+    armed(fleet, "gpu-1")
+    fleet.put(secret())
+    agent = EmergencyAgent(fleet)
+
+    assert kubectl("emergency", "row-a") == "gpu-1: in force and read back: 1650 W for 300 s\n"
+    assert kubectl("emergency", "pdom/row-a", "--end") == "gpu-1: ended; the order counts again\n"
+    assert agent.tokens == ["known", "known"]
+
+
+def test_an_emergency_that_is_not_in_force_everywhere_says_where(kubectl, fleet, tmp_path):
+    armed(fleet, "gpu-1", "gpu-2", "gpu-3")
+    fleet.put(pod("agent-y", "agent", 9808, node="gpu-2"))
+    EmergencyAgent(fleet)
+    EmergencyAgent(fleet, "agent-y:9808", "gpu-2", follows=False)
+    (tmp_path / "token").write_text("known\n")
+    output = kubectl(
+        "emergency", "row-a", "--token-file", str(tmp_path / "token"), "--timeout", "0.3", code=1
+    )
+
+    assert "gpu-1: in force" in output
+    assert "gpu-2: told, and not in force yet" in output
+    assert "gpu-3: no agent runs there" in output
+    assert "not in force at 2 of 3 nodes" in output
+
+
+@pytest.mark.parametrize(
+    ("domain", "token", "says"),
+    [
+        pytest.param("row-b", "a25vd24=", "armed: row-a", id="a domain that armed nothing"),
+        pytest.param("row-a", "d3Jvbmc=", "a token is needed", id="another token"),
+        pytest.param("row-a", "?", "has no token in it", id="a Secret that holds none"),
+        pytest.param("row-a", None, 'secrets "wattline-emergency" not found', id="no Secret"),
+    ],
+)
+def test_an_emergency_that_cannot_begin_says_why(kubectl, fleet, domain, token, says):
+    armed(fleet, "gpu-1")
+    EmergencyAgent(fleet)
+    if token is not None:
+        fleet.put(secret(token))
+
+    assert says in " ".join(kubectl("emergency", domain, code=1).split())

@@ -4,21 +4,10 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from wattline.api.base import Spec
-from wattline_agent.messages import LevelLine
-from wattline_agent.signals import Asked, Signals, knows
+from wattline.model.wire import TOKEN_HEADER, EmergencySignal, EmergencyView
+from wattline_agent.signals import Signals, knows
 
 PATH = "/v1/emergency"
-TOKEN_HEADER = "X-Wattline-Token"  # noqa: S105 - a header's name
-"""Where the token may stand too: the API server's proxy keeps ``Authorization`` for itself."""
-
-
-class EmergencyView(Spec):
-    """Answer of ``GET /v1/emergency``: the levels of the node."""
-
-    node: str
-    at_seconds: float
-    """When this was so, on the node's clock."""
-    levels: tuple[LevelLine, ...]
 
 
 def routes(node: str, signals: Signals) -> list[web.RouteDef]:
@@ -38,7 +27,7 @@ def routes(node: str, signals: Signals) -> list[web.RouteDef]:
         if not knows(token, _said(request)):
             return _problem(401, "a token is needed: Authorization: Bearer TOKEN")
         try:
-            asked = Asked.model_validate_json(await request.text())
+            asked = EmergencySignal.model_validate_json(await request.text())
         except (ValidationError, UnicodeDecodeError):
             return _problem(400, 'a signal reads {"level": NAME, "action": "start" or "end"}')
         view = signals.view

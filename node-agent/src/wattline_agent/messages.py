@@ -7,7 +7,7 @@ from pydantic import Field, TypeAdapter
 from wattline.api.base import Spec
 from wattline.api.powernode import GpuStatus, NodeState, PowerNodeSpec
 from wattline.loops.seen import ReplicaSeen
-from wattline.model.wire import GpuSample
+from wattline.model.wire import GpuSample, LevelView
 from wattline_agent.budget import Kind
 
 
@@ -128,18 +128,6 @@ class SourceLine(Spec):
     until_seconds: float | None = None
 
 
-class LevelLine(Spec):
-    """One emergency level of the node."""
-
-    level: str
-    budget_watts: float
-    duration_seconds: float
-    until_seconds: float | None = None
-    """When it ends, in world time; none while it has not begun."""
-    in_force: bool = False
-    """Whether it has begun and the GPUs are read back inside its budget, or at the devices' least limits."""
-
-
 class View(Spec):
     """Everything the device process knows, once a second and whenever an outcome changes."""
 
@@ -157,7 +145,7 @@ class View(Spec):
     """What sets that budget."""
     budget_sources: tuple[SourceLine, ...] = ()
     """Every source that is valid."""
-    emergencies: tuple[LevelLine, ...] = ()
+    emergencies: tuple[LevelView, ...] = ()
     signals_heard: dict[str, int] = Field(default_factory=dict)
     """Number of the last signal of each way and level."""
     bound_watts: float = 0.0

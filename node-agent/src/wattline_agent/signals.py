@@ -12,12 +12,11 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
-from wattline.api.base import Spec
 from wattline.doors.clock import Clock
+from wattline.model.wire import EmergencySignal
 from wattline_agent.channel import Channel
 from wattline_agent.messages import EmergencySeen, View
 
@@ -29,13 +28,6 @@ TELL_SECONDS = 1.0
 """Time after which a signal that was not heard is told again."""
 FILE_BYTES = 4096
 """More than any signal needs; what is longer is none."""
-
-
-class Asked(Spec):
-    """What a signal says: the body of ``POST /v1/emergency``, and the text of the file."""
-
-    level: str = Field(min_length=1, max_length=253)
-    action: Literal["start", "end"] = "start"
 
 
 class Signals:
@@ -73,7 +65,7 @@ class Signals:
             self._complain(f"the token of emergencies cannot be read: {error}")
             return ""
 
-    def called(self, asked: Asked) -> EmergencySeen:
+    def called(self, asked: EmergencySignal) -> EmergencySeen:
         """Take in a signal over HTTP from somebody who knew the token."""
         number = round(self._clock.now() * 1000)
         seen = EmergencySeen(level=asked.level, number=number, way="http", action=asked.action)
@@ -110,7 +102,7 @@ class Signals:
             return
         self._mark = mark
         try:
-            asked = Asked.model_validate(json.loads(_trusted(self._file)))
+            asked = EmergencySignal.model_validate(json.loads(_trusted(self._file)))
         except (OSError, ValueError, ValidationError) as error:
             self._complain(f"{self._file} is no signal: {error}")
             return

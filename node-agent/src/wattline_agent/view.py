@@ -5,12 +5,12 @@ from math import isfinite
 from wattline.api.powernode import GpuStatus, NodeState, Outcome
 from wattline.loops.moves import STEP_WATTS
 from wattline.loops.node import GpuTarget
-from wattline.model.wire import GpuSample
+from wattline.model.wire import GpuSample, LevelView
 from wattline_agent.budget import Source, tightest
 from wattline_agent.emergency import Armed, Begun
 from wattline_agent.governor import Governor, Mode
 from wattline_agent.gpu import Gpu
-from wattline_agent.messages import Count, GpuLine, LevelLine, Move, SourceLine, SpreadSeen, View
+from wattline_agent.messages import Count, GpuLine, Move, SourceLine, SpreadSeen, View
 from wattline_agent.readiness import waiting
 from wattline_agent.tally import Spread
 from wattline_agent.thermal import TRUST_SAMPLES
@@ -77,12 +77,12 @@ def _source(source: Source) -> SourceLine:
     )
 
 
-def _levels(governor: Governor) -> tuple[LevelLine, ...]:
+def _levels(governor: Governor) -> tuple[LevelView, ...]:
     """Return the armed levels, and those that hold though no order arms them any more."""
     levels = governor.hands.record.record.emergencies
     ready: dict[str, Armed | Begun] = {**levels.armed, **levels.begun}
     return tuple(
-        LevelLine(
+        LevelView(
             level=name,
             budget_watts=each.budget_watts,
             duration_seconds=each.duration_seconds,

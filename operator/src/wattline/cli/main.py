@@ -13,6 +13,7 @@ COMMANDS = {
     "operator": "Keep power domains of a Kubernetes cluster inside their budgets.",
     "status": "Show domains, nodes and pools of a state folder.",
     "restore": "Put every GPU back to what it was before Wattline.",
+    "emergency": "Begin an emergency level at node agents, with nobody in between.",
     "wait-ready": "Wait until a node's agent says that new work may start; init containers call it.",
     "gateway": "Serve the OpenAI-compatible API that agents call: admit, route, attribute.",
     "run-workflow": "Run the steps of a workflow; the operator starts this as a Job.",

@@ -1,8 +1,13 @@
 """What the parts say to each other over HTTP: whoever sees serves, whoever needs reads, at 1 Hz."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from wattline.api.base import Spec
+
+TOKEN_HEADER = "X-Wattline-Token"  # noqa: S105 - a header's name
+"""Where the token of emergencies may stand too: the API server's proxy keeps ``Authorization`` for itself."""
 
 
 class GpuSample(Spec):
@@ -33,6 +38,36 @@ class GpusView(Spec):
     at_seconds: float
     """When the samples were read, on the node's clock (CLOCK_BOOTTIME times the speed)."""
     gpus: tuple[GpuSample, ...]
+
+
+class EmergencySignal(Spec):
+    """Body of a node agent's ``POST /v1/emergency``, and the text of its emergency file, in JSON."""
+
+    level: str = Field(min_length=1, max_length=253)
+    """Name of the PowerDomain whose emergency it is."""
+    action: Literal["start", "end"] = "start"
+    """An end is taken while somebody renews the order that counts from then on."""
+
+
+class LevelView(Spec):
+    """One emergency level of a node; answer to a signal about it, as it stood then."""
+
+    level: str
+    budget_watts: float
+    duration_seconds: float
+    until_seconds: float | None = None
+    """When it ends, on the node's clock; absent while it has not begun."""
+    in_force: bool = False
+    """Whether it has begun and the GPUs are read back inside its budget, or at the devices' least limits."""
+
+
+class EmergencyView(Spec):
+    """Answer of a node agent's ``GET /v1/emergency``."""
+
+    node: str
+    at_seconds: float
+    """When this was so, on the node's clock."""
+    levels: tuple[LevelView, ...]
 
 
 class ReplicaLoad(Spec):

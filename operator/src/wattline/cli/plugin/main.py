@@ -9,6 +9,7 @@ COMMANDS = {
     "why": "Say why an object is as it is: the last decisions about it, and their reasons.",
     "simulate": "Answer what-if: play agents against manifests, or against the cluster as it stands.",
     "ungate": "Let pods go that wait for Wattline to choose their nodes.",
+    "emergency": "Begin the emergency of a domain at its nodes' agents.",
     "restore": "Put every GPU of the cluster back to what it was before Wattline.",
 }
 """Command and summary; ``wattline.cli.plugin.<command>`` holds a click command of the same name."""

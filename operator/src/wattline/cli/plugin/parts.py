@@ -1,16 +1,24 @@
 """Wattline's own pods, asked over the API server's proxy: what agents read, what gateways hold, what was decided."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from wattline.cli.emergencies import Talk
 from wattline.doors.kube.client import Kube
 from wattline.doors.kube.resources import PODS, Json
 from wattline.model.errors import ClusterError
-from wattline.model.wire import DecisionsView, GpusView, ReplicasView
+from wattline.model.wire import (
+    TOKEN_HEADER,
+    DecisionsView,
+    EmergencySignal,
+    EmergencyView,
+    GpusView,
+    ReplicasView,
+)
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -85,6 +93,26 @@ class Parts:
             told += answers.items()
             problems += said
         return told, tuple(dict.fromkeys(problems))
+
+    def emergencies(self, nodes: Collection[str], token: str) -> dict[str, Talk]:
+        """Return how to speak of emergencies to the agents of these nodes, by node; those without one are left out."""
+        return {part.node: self._talk(part, token) for part in self._of("agent") if part.node in nodes}
+
+    def _talk(self, part: Part, token: str) -> Talk:
+        where = (part.namespace, part.pod, part.port, "v1/emergency")
+
+        async def tell(signal: EmergencySignal) -> None:
+            body = signal.model_dump(mode="json", by_alias=True)
+            await self._kube.proxied_post(*where, body, {TOKEN_HEADER: token})
+
+        async def look() -> EmergencyView:
+            raw = await self._kube.proxied(*where, {})
+            try:
+                return EmergencyView.model_validate(raw)
+            except ValidationError as error:
+                raise ClusterError(f"{part.name} ({part.pod}) does not speak of emergencies") from error
+
+        return Talk(tell, look)
 
     def _of(self, component: str) -> list[Part]:
         return [part for part in self.pods if part.component == component]

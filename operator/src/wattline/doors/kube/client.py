@@ -156,6 +156,13 @@ class Kube:
         where = f"/api/v1/namespaces/{namespace}/pods/{pod}:{port}/proxy/{path}"
         return await self._send("proxy", "GET", where, query=query)
 
+    async def proxied_post(
+        self, namespace: str, pod: str, port: int, path: str, body: Any, headers: Mapping[str, str]
+    ) -> Json:
+        """Return the JSON that a pod answers to a POST, by way of the API server; needs `create` on pods/proxy."""
+        where = f"/api/v1/namespaces/{namespace}/pods/{pod}:{port}/proxy/{path}"
+        return await self._send("proxy", "POST", where, body=body, headers=headers)
+
     async def resource(self, api_version: str, kind: str) -> Resource:
         """Return where a kind stands; `NotFound` if it is not installed."""
         known = self._found.get((api_version, kind))
@@ -185,6 +192,7 @@ class Kube:
         query: Mapping[str, str] | None = None,
         body: Any = None,
         kind: str = "application/json",
+        headers: Mapping[str, str] | None = None,
     ) -> Json:
         what = f"{verb} {path}"
         try:
@@ -193,7 +201,7 @@ class Kube:
                 self.access.server + path,
                 params=query,
                 data=None if body is None else json.dumps(body, separators=(",", ":")),
-                headers=None if body is None else {"Content-Type": kind},
+                headers={**({} if body is None else {"Content-Type": kind}), **(headers or {})},
                 timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS),
             ) as response:
                 self._count(verb, response.status)

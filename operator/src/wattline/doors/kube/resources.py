@@ -33,6 +33,7 @@ POWER_NODES = Resource(f"{GROUP}/{VERSION}", "PowerNode", "powernodes", namespac
 POWER_DOMAINS = Resource(f"{GROUP}/{VERSION}", "PowerDomain", "powerdomains", namespaced=False)
 INFERENCE_POOLS = Resource(f"{GROUP}/{VERSION}", "InferencePool", "inferencepools")
 AGENT_WORKFLOWS = Resource(f"{GROUP}/{VERSION}", "AgentWorkflow", "agentworkflows")
+SECRETS = Resource("v1", "Secret", "secrets")
 CONFIG_MAPS = Resource("v1", "ConfigMap", "configmaps")
 JOBS = Resource("batch/v1", "Job", "jobs")
 
