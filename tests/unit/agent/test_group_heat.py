@@ -1,9 +1,13 @@
 """A thermal tightening takes its whole group along within one pass of the safety loop, also on other nodes."""
 
+from itertools import pairwise
+
 import pytest
 from tests.unit.agent.rig import CLOCKS, but, replica, rig, spec
 
 from wattline.api.powernode import GpuOrder
+from wattline.controller.heat import bounded, elsewhere
+from wattline.model.cluster import NodeView, PodSeen, Replica, Worker
 from wattline_agent.status import Due, status
 
 GROUPED = but(
@@ -155,3 +159,81 @@ def test_after_heat_the_group_goes_up_again_step_by_step(tmp_path):
     assert locks(here)[0] == locks(here)[1]
     here.run(60.0)
     assert locks(here) == [None, None, None]
+
+
+class TwoNodes:
+    """One replica on two nodes, and the operator's part between their agents, a pass every two seconds."""
+
+    def __init__(self, folder):
+        self.rigs = {name: rig(folder / name, 1, boot_id=name) for name in ("n1", "n2")}
+        self.orders = {}
+        self.bounds = []
+        for name, here in self.rigs.items():
+            here.device.gpus = {f"{name}-0": here.device.gpus.pop("G0")}
+            order = GpuOrder(uuid=f"{name}-0", group="r", spans_nodes=True)
+            self.orders[name] = but(spec(2000.0, gpus=1, replicas=()), gpus=(order,))
+        self.generation = 0
+        self.settle()
+
+    def settle(self):
+        """Do what a pass does of heat."""
+        self.generation += 1
+        views = {
+            name: NodeView(name, spec=self.orders[name], status=status(here.view(), "", here.at_seconds))
+            for name, here in self.rigs.items()
+        }
+        worker = Worker(PodSeen("a", "w", "u", "1", node="n2"), ("n2-0",))
+        replica_seen = Replica("r", "n1", "http://r", ("n1-0",), workers=(worker,))
+        heat_mhz = elsewhere({"a/p": (replica_seen,)}, views)
+        for name, here in self.rigs.items():
+            gpus = tuple(bounded(order, heat_mhz) for order in self.orders[name].gpus)
+            self.orders[name] = but(self.orders[name], gpus=gpus)
+            here.order(self.orders[name], generation=self.generation)
+
+    def run(self, seconds):
+        for _ in range(round(seconds / 2)):
+            for here in self.rigs.values():
+                here.run(2.0)
+            self.settle()
+        return self
+
+    def heat(self, name, celsius):
+        self.rigs[name].device.gpus[f"{name}-0"].celsius = celsius
+
+    def locks(self):
+        return [here.device.gpus[f"{name}-0"].lock_mhz or 1980 for name, here in self.rigs.items()]
+
+
+def test_a_story_of_a_replica_on_two_nodes_of_which_one_gets_hot(tmp_path):
+    here = TwoNodes(tmp_path).run(6)
+    assert here.locks() == [1980, 1980]
+
+    here.heat("n1", 82.0)
+    here.run(4)
+    first, second = here.locks()
+    assert first < 1980
+    assert second < 1980, "its other half came along"
+
+    here.heat("n1", 86.0)
+    here.run(4)
+    assert here.locks() == [CLOCKS[0], CLOCKS[0]]
+
+    here.heat("n1", 60.0)
+    ups = [here.run(2).locks() for _ in range(90)]
+    assert ups[-1] == [1980, 1980], "it is released"
+    assert all(second <= first + 100 or first == 1980 for first, second in ups), "never ahead of the hot one"
+    steps = [later[1] - earlier[1] for earlier, later in pairwise(ups)]
+    assert max(steps[5:]) <= 150, "step by step"
+
+
+def test_two_parts_that_were_both_hot_do_not_hold_each_other_back_for_ever(tmp_path):
+    here = TwoNodes(tmp_path).run(6)
+    for name in ("n1", "n2"):
+        here.heat(name, 86.0)
+    here.run(4)
+    assert here.locks() == [CLOCKS[0], CLOCKS[0]]
+
+    for name in ("n1", "n2"):
+        here.heat(name, 60.0)
+    here.run(180)
+    assert here.locks() == [1980, 1980]

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from wattline.api.base import PowerClass
 from wattline.api.powernode import GpuOrder, GpuStatus, ReplicaOrder
+from wattline.controller import heat
 from wattline.controller.facts import floor_watts
 from wattline.model.bounds import bound_watts
 from wattline.model.cluster import ClusterView, NodeView
@@ -32,7 +33,8 @@ def gpu_orders(view: ClusterView, node: NodeView) -> tuple[GpuOrder, ...]:
         else used.get(uuid, GpuOrder(uuid=uuid, group=uuid))
         for uuid in dict.fromkeys([*known, *used])
     ]
-    return tuple(apart(orders, [replica_order(*engine) for engine in view.fleet.endpoints_on(node.name)]))
+    one_each = apart(orders, [replica_order(*engine) for engine in view.fleet.endpoints_on(node.name)])
+    return tuple(heat.bounded(order, view.heat_mhz) for order in one_each)
 
 
 def replica_orders(view: ClusterView, node: NodeView) -> tuple[ReplicaOrder, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from wattline.api.base import ConditionStatus
 from wattline.api.inferencepool import Endpoint, InferencePool
-from wattline.controller import sources
+from wattline.controller import heat, sources
 from wattline.controller.members import members
 from wattline.model.cluster import ClusterView, NodeView, PodSeen, Replica, Worker
 from wattline.model.fleet import Fleet, full_name
@@ -56,6 +56,7 @@ def resolve(view: ClusterView) -> ClusterView:
         problems=(*hung.problems, *refused.values()),
         standing=hung.standing,
         replicas=replicas,
+        heat_mhz=heat.elsewhere(replicas, view.nodes),
     )
 
 

@@ -8,6 +8,7 @@ from wattline.api.base import Condition, ConditionStatus
 from wattline.api.inferencepool import EndpointStatus, InferencePoolStatus
 from wattline.api.powerdomain import PowerDomainStatus
 from wattline.api.powernode import PowerNodeSpec
+from wattline.controller.heat import hardware_said
 from wattline.controller.placement import Placed
 from wattline.model.actions import Say
 from wattline.model.cluster import ClusterView
@@ -29,7 +30,9 @@ def said(
     orders: Mapping[str, PowerNodeSpec],
     placed: Placed,
 ) -> Iterator[Say]:
-    """Yield an Event per condition that changed, pod let through, replica cut off, and node taken or given back."""
+    """Yield an Event per condition that changed, pod let through, replica cut off, and node taken or given back, and
+    for hardware that slows itself down.
+    """
     for name, domain in domains.items():
         yield from _changes("PowerDomain", None, name, domain, view.domains.get(name))
     for full, pool in pools.items():
@@ -39,6 +42,7 @@ def said(
         yield from _traffic(namespace or None, name, pool, before)
     yield from _places(view, pools, placed)
     yield from _orders(view, orders)
+    yield from hardware_said(view.nodes)
 
 
 def workflows_said(view: ClusterView, workflows: Mapping[str, AgentWorkflowStatus]) -> Iterator[Say]:

@@ -255,6 +255,10 @@ class ClusterView:
     replicas: Mapping[str, tuple[Replica, ...]] = field(default_factory=dict)
     """Replicas found of each pool, by its full name; filled by resolve."""
 
+    heat_mhz: Mapping[str, int | None] = field(default_factory=dict)
+    """For every GPU whose replica spans nodes, by UUID: the fastest clock that heat on its other nodes allows, none
+    while it binds nothing; filled by resolve."""
+
     def our_image(self) -> dict[str, str]:
         """Return what a container of ours says of its image."""
         policy = {"imagePullPolicy": self.image_pull_policy} if self.image_pull_policy else {}

@@ -154,7 +154,7 @@ def _answer(order: Stored[PowerNode]) -> PowerNodeStatus | None:
     if status is None:
         return None
     gpus = tuple(gpu.model_copy(update={"read_at_seconds": None}) for gpu in status.gpus)
-    return status.model_copy(update={"demand_watts": 0.0, "gpus": gpus})
+    return status.model_copy(update={"demand_watts": 0.0, "heat_freed_watts": 0.0, "gpus": gpus})
 
 
 def _of_interest(pod: PodSeen | None) -> bool:
