@@ -37,7 +37,7 @@ def step(
 ) -> tuple[smooth.SmoothState, dict[str, Setting]]:
     """Return the settings for now of the GPUs whose step may not go all the way.
 
-    Without a ramp there are none.
+    Without a ramp there are none. A group whose devices all smooth their own power goes all the way.
     """
     bounds = smooth.SmoothSpec(spec.ramp_up_watts_per_second, spec.ramp_down_watts_per_second)
     if bounds.up_watts_per_second is None and bounds.down_watts_per_second is None:
@@ -49,6 +49,11 @@ def step(
     steps: list[smooth.Step] = []
     for group in sorted(groups, key=lambda each: CLASSES.index(each.power_class)):
         gpus = {order.uuid: gpu for order, gpu in group.members}
+        if all(
+            gpu.reading is not None and gpu.reading.ramp is not None and gpu.reading.ramp.on
+            for gpu in gpus.values()
+        ):
+            continue
         rungs = _ladder(gpus, {uuid: targets[uuid] for uuid in gpus})
         if not rungs:
             continue
