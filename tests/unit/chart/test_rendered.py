@@ -1,5 +1,6 @@
 """The objects of a release: who may do what, how pods run, what finds what."""
 
+import base64
 import re
 
 import pytest
@@ -225,8 +226,20 @@ def test_roles_name_what_they_allow(values):
             for rule in each["rules"]:
                 where = f"{kind} {name}: {rule}"
                 assert "*" not in rule["apiGroups"] + rule["resources"] + rule["verbs"], where
-                assert not {"secrets", "pods/exec", "serviceaccounts/token"} & set(rule["resources"]), where
+                assert not {"pods/exec", "serviceaccounts/token"} & set(rule["resources"]), where
+                if (
+                    "secrets" in rule["resources"]
+                ):  # people begin an emergency; none of our accounts reads one
+                    assert (name, rule["verbs"], len(rule["resourceNames"])) == (
+                        "wattline-emergency",
+                        ["get"],
+                        1,
+                    )
                 assert not {"escalate", "impersonate"} & set(rule["verbs"]), where
+    for kind in ("ClusterRoleBinding", "RoleBinding"):
+        assert "wattline-emergency" not in {
+            each["roleRef"]["name"] for each in of_kind(kind, rendered).values()
+        }
 
 
 MAY_WRITE = {
@@ -360,3 +373,36 @@ def test_the_notes_say_what_to_type_next():
         "OPENAI_BASE_URL",
     ):
         assert command in notes
+
+
+def test_a_token_of_emergencies_is_made_unless_one_is_named():
+    token = base64.b64decode(of_kind("Secret", objects())["wattline-emergency"]["data"]["token"]).decode()
+
+    assert (len(token), token.isalnum()) == (43, True)
+    assert of_kind("Secret", objects("agent.emergency.tokenSecret=breaker-token")) == {}
+    assert of_kind("Secret", objects("agent.emergency.enabled=false")) == {}
+
+
+@pytest.mark.parametrize(
+    ("values", "secret"),
+    [
+        pytest.param((), "wattline-emergency", id="the one we make"),
+        pytest.param(("agent.emergency.tokenSecret=breaker-token",), "breaker-token", id="one of the user's"),
+    ],
+)
+def test_the_agent_reads_the_token_from_its_secret_and_starts_without(values, secret):
+    rendered = objects(*values)
+    pod = pods(rendered)["agent"]["spec"]
+    (volume,) = [each for each in pod["volumes"] if each["name"] == "emergency"]
+
+    assert "--emergency-token-file=/etc/wattline/emergency/token" in pod["containers"][0]["args"]
+    assert (volume["secret"]["secretName"], volume["secret"]["optional"]) == (secret, True)
+    assert of_kind("Role", rendered)["wattline-emergency"]["rules"][0]["resourceNames"] == [secret]
+
+
+def test_without_emergencies_the_agent_has_no_token_and_nobody_a_role():
+    rendered = objects("agent.emergency.enabled=false")
+    text = str([each for each in rendered if each["kind"] != "CustomResourceDefinition"])
+
+    assert "emergency-token" not in text
+    assert "wattline-emergency" not in text
