@@ -35,6 +35,8 @@ class GpuReport:
     now: dict[str, Any] | None
     """Its reading; none where it could not be read."""
     findings: tuple[Finding, ...] = ()
+    own: tuple[str, ...] = ()
+    """What the device does by itself, and its parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,5 +101,7 @@ def _gpu(gpu: GpuReport) -> Iterator[str]:
         yield f"  clock    {gpu.clocks_mhz[0]} to {gpu.clocks_mhz[-1]} MHz, {len(gpu.clocks_mhz)} steps"
     if gpu.now is not None:
         yield f"  now      {gpu.now['text']}"
+    for each in gpu.own:
+        yield f"  {each}"
     for finding in gpu.findings:
         yield f"  {'blocked' if finding.blocks else 'note':<8} {finding.text}"

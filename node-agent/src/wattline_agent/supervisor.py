@@ -114,10 +114,20 @@ class Supervisor:
             log.warning("nothing was put back, as the driver is left alone: %s", self._said)
             return EXIT_LEFT
         if gone:
-            return EXIT_LEFT if device.ended() == EXIT_LEFT else 0
+            return self._ended_well()
         pid = 0 if device.process is None else device.process.pid
         log.warning("process %s hangs in a driver call and is left alone; its GPUs stay locked", pid)
         return 1
+
+    def _ended_well(self) -> int:
+        """Return the code of an agent whose device process has ended, also where it did not put back what it should."""
+        code = self._device.ended()
+        if code in {0, EXIT_LEFT}:
+            return code
+        if code == EXIT_REFUSED or self._config.on_stop == "keep":
+            return 0
+        log.warning("the device process ended with %s before everything was put back", code)
+        return EXIT_LEFT
 
 
 def run(config: Config) -> int:
