@@ -39,8 +39,8 @@ class Config:
     """File that begins an emergency level when it is written; empty: ``emergency`` in ``state``."""
     emergency_token_file: str = ""
     """File with the token that callers of ``/v1/emergency`` must know; empty: nobody may."""
-    resources: tuple[str, ...] = ("nvidia.com/gpu",)
-    """Resources by which a device plugin hands out this node's GPUs."""
+    resources: tuple[str, ...] = ("nvidia.com/gpu", "nvidia.com/mig-*")
+    """Resources by which a device plugin hands out this node's GPUs, or the beginnings of their names before a ``*``."""
     drivers: tuple[str, ...] = ("gpu.nvidia.com",)
     """DRA drivers that hand out this node's GPUs."""
     speed: float = 1.0
@@ -50,7 +50,9 @@ class Config:
     settings: Settings = DEFAULTS
     """Timeouts and periods."""
     device: str = "wattline_agent.nvml:NvmlDevice"
-    """Module and class of the vendor's device."""
+    """Module and class of the vendor's device; it is made with the clock and ``driver_root``."""
+    driver_root: str = ""
+    """Folder below which the driver's library is; empty: where the loader looks, and where driver containers have it."""
 
     def dumps(self) -> str:
         """Return the flags as one argument of a child process."""

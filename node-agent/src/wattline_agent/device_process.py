@@ -26,7 +26,7 @@ from wattline_agent.config import (
     Config,
     log_to_stderr,
 )
-from wattline_agent.device import Device, DriverChanged
+from wattline_agent.device import Device, DeviceUnusable, DriverChanged
 from wattline_agent.governor import Governor
 from wattline_agent.hands import Hands
 from wattline_agent.locks import Taken, gpu_path, take
@@ -141,13 +141,15 @@ def outcomes(seen: View) -> object:
 def build(config: Config, clock: Clock) -> Governor:
     """Return the loop's state around the configured device."""
     module, _, name = config.device.partition(":")
-    make: Callable[[Callable[[], float]], Device] = getattr(importlib.import_module(module), name)
+    make: Callable[[Callable[[], float], str], Device] = getattr(importlib.import_module(module), name)
     record = RecordFile(Path(config.state) / "agents" / config.node / "device.json", boot_id(), config.speed)
 
     def claim(uuid: str) -> None:
         take(gpu_path(Path(config.runtime), uuid), f"GPU {uuid}")
 
-    return Governor(Hands(make(clock.now), record, claim, clock.now, config.settings), config.settings)
+    return Governor(
+        Hands(make(clock.now, config.driver_root), record, claim, clock.now, config.settings), config.settings
+    )
 
 
 async def _main(config: Config, channel: Channel) -> int:
@@ -176,7 +178,7 @@ def main() -> int:
     config = Config.loads(sys.argv[1])
     try:
         return asyncio.run(_main(config, Channel(socket.socket(fileno=int(sys.argv[2])))))
-    except Taken as error:
+    except (Taken, DeviceUnusable) as error:
         log.warning("%s", error)
         return EXIT_REFUSED
     except DriverChanged as error:

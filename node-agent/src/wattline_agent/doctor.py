@@ -10,7 +10,7 @@ from typing import Any
 from wattline.model.errors import GpuError
 from wattline.model.gpu import GpuIdentity, GpuReading
 from wattline_agent.boot import boot_id
-from wattline_agent.device import Device
+from wattline_agent.device import Device, DeviceUnusable
 from wattline_agent.doctor_report import Finding, GpuReport, Report
 from wattline_agent.locks import gpu_path, holder
 from wattline_agent.nvml import NvmlDevice
@@ -39,11 +39,12 @@ def run(
     pods: tuple[PodDevices, ...] = (),
     *,
     device: Device | None = None,
+    driver_root: str = "",
     as_json: bool = False,
     say: Callable[[str], None] = print,
 ) -> int:
     """Print the report; return its exit code (``Report.code``)."""
-    report = examined(place, pods, NvmlDevice(lambda: 0.0) if device is None else device)
+    report = examined(place, pods, NvmlDevice(lambda: 0.0, driver_root) if device is None else device)
     if as_json:
         say(json.dumps(report.json(), indent=1))
     else:
@@ -71,7 +72,7 @@ def examined(place: Place, pods: tuple[PodDevices, ...], device: Device) -> Repo
             record_blocks=unreadable,
             gpus=tuple(_gpu(device, each, place.runtime, privileged=base.may_write) for each in gpus),
         )
-    except GpuError as error:
+    except (GpuError, DeviceUnusable) as error:
         return replace(base, why=str(error))
     finally:
         device.close()
@@ -111,13 +112,14 @@ def _record(place: Place) -> tuple[str, bool]:
 def _gpu(device: Device, identity: GpuIdentity, runtime: Path, *, privileged: bool) -> GpuReport:
     findings = list(_rights(identity, runtime, privileged=privileged))
     now: dict[str, Any] | None = None
+    own: tuple[str, ...] = ()
     try:
         reading = device.read(identity.uuid)
     except GpuError as error:
         findings.insert(0, Finding(str(error)))
     else:
         findings += _settings(reading)
-        now = _now(reading)
+        now, own = _now(reading), tuple(_own(identity, reading))
     return GpuReport(
         identity.uuid,
         identity.product,
@@ -128,7 +130,20 @@ def _gpu(device: Device, identity: GpuIdentity, runtime: Path, *, privileged: bo
         identity.clocks_mhz,
         now,
         tuple(findings),
+        own,
     )
+
+
+def _own(identity: GpuIdentity, reading: GpuReading) -> Iterator[str]:
+    """Yield what the device does by itself, where it can; and its parts, which share its clock and its limit."""
+    if identity.tunes:
+        yield f"profile  LLM inference: {reading.tuned or 'cannot be read'}"
+    if identity.ramps:
+        ramp = reading.ramp
+        state = "cannot be read" if ramp is None else "on" if ramp.on else "off"
+        yield f"ramp     power smoothing: {state}"
+    if reading.parts:
+        yield f"parts    {', '.join(reading.parts)}: limit and clock are the whole GPU's"
 
 
 def _now(reading: GpuReading) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from wattline.doors.clock import Clock
 from wattline.model.errors import BackendError, ClusterError
 from wattline_agent.podresources import ask
-from wattline_agent.pods import Claimed, Kinds, Mapped, PodDevices, Slices, mapped
+from wattline_agent.pods import Claimed, Kinds, Known, Mapped, PodDevices, Slices, mapped
 from wattline_agent.settings import DEFAULTS, Settings
 
 log = logging.getLogger("wattline-node-agent")
@@ -24,7 +24,7 @@ class Kubelet:
         path: Path,
         kinds: Kinds,
         clock: Clock,
-        known: Callable[[], Collection[str]],
+        known: Callable[[], Known],
         read_slices: ReadSlices | None = None,
         settings: Settings = DEFAULTS,
     ) -> None:
@@ -49,7 +49,7 @@ class Kubelet:
                 await self._look(known, now)
             await self._clock.sleep_until(now + self._settings.kubelet_seconds)
 
-    async def _look(self, known: Collection[str], now: float) -> None:
+    async def _look(self, known: Known, now: float) -> None:
         try:
             pods = await ask(self._path, self._settings.kubelet_hang_wall_seconds)
         except BackendError as error:

@@ -49,7 +49,7 @@ def _doctor(asked: argparse.Namespace) -> int:
         Path(asked.runtime_dir or _runtime_dir()),
         Path(asked.root),
     )
-    return doctor.run(place, pods, as_json=asked.json)
+    return doctor.run(place, pods, driver_root=asked.driver_root, as_json=asked.json)
 
 
 def _pods(kubelet: Path) -> tuple[Any, ...]:
@@ -109,6 +109,7 @@ def configured(asked: argparse.Namespace) -> Config:
         drivers=tuple(asked.dra_driver or DEFAULT.drivers),
         speed=asked.speed,
         on_stop=asked.on_stop,
+        driver_root=asked.driver_root,
         settings=given(
             Path(asked.settings) if asked.settings else None,
             os.environ.get(VARIABLE, ""),
@@ -133,6 +134,14 @@ def _parser() -> argparse.ArgumentParser:
             "WATTLINE_STATE",
             None,
             f"folder that all parts of one box share (default {BOX_STATE}; with --cluster {NODE_STATE})",
+        )
+        _flag(
+            command,
+            "--driver-root",
+            "WATTLINE_DRIVER_ROOT",
+            "",
+            "folder below which the driver's library is (default: where the loader finds it, else below /run/nvidia/driver)",
+            metavar="PATH",
         )
     for command in (run, doctor, pause, resume):
         _flag(
@@ -252,7 +261,7 @@ def _parser() -> argparse.ArgumentParser:
         "--resource",
         action="append",
         metavar="NAME",
-        help=f"resource by which a device plugin hands out the GPUs; repeatable (default {DEFAULT.resources[0]})",
+        help=f"resource by which a device plugin hands out the GPUs; repeatable (default {' and '.join(DEFAULT.resources)})",
     )
     run.add_argument(
         "--dra-driver",

@@ -31,7 +31,7 @@ from wattline_agent.gateways import Gateways
 from wattline_agent.messages import View
 from wattline_agent.orders import Orders
 from wattline_agent.pauses import Pauses
-from wattline_agent.pods import Kinds, Mapped
+from wattline_agent.pods import Kinds, Known, Mapped
 from wattline_agent.polling import Polling
 from wattline_agent.reasons import Reasons
 from wattline_agent.reporter import Reporter
@@ -102,9 +102,10 @@ class Network:
         """Return why the driver is left alone, once it is."""
         return self._pauses.reason() if self._pauses.let_go else ""
 
-    def known(self) -> tuple[str, ...]:
-        """Return the UUIDs of the node's GPUs, as far as the device process told them."""
-        return () if self._view is None else tuple(gpu.status.uuid for gpu in self._view.gpus)
+    def known(self) -> Known:
+        """Return the node's GPUs by their UUIDs and by those of their parts, as far as the device process told them."""
+        gpus = () if self._view is None else self._view.gpus
+        return {name: gpu.status.uuid for gpu in gpus for name in (gpu.status.uuid, *gpu.parts)}
 
     def pods(self) -> Mapped:
         """Return which pod has which GPU; as the status told last until the kubelet has told us."""

@@ -42,7 +42,6 @@ class NvmlDevice:
     """
 
     def __init__(self, now: Callable[[], float], driver_root: str = "") -> None:
-        check_package()
         self._now = now
         self._driver_root = driver_root
         self._handles: dict[str, Any] = {}
@@ -58,6 +57,7 @@ class NvmlDevice:
     def open(self) -> tuple[GpuIdentity, ...]:
         """Find the GPUs by UUID; handles of an earlier opening are stale after a reset, so all are made anew."""
         self.close()
+        check_package()
         nvml_library.load(self._driver_root)
         call("nvmlInit")
         self._open = True

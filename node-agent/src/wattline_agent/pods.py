@@ -1,13 +1,14 @@
 """Which pod has which of this node's GPUs: from the kubelet's words for devices to UUIDs. Pure.
 
-A device plugin names a GPU by its UUID, with ``::N`` behind it where it hands one GPU to several pods. A DRA driver
-names it as it likes: its ResourceSlice may carry the UUID as an attribute (for a part of a GPU that of the whole), the
-CDI name may contain it. A part of a GPU (MIG) from a device plugin has a UUID of its own, which says nothing of the
-GPU's; like everything else that leads to no GPU we hold, it is told as unmapped and never guessed.
+A device plugin names a GPU, or a part of one (MIG), by its UUID, with ``::N`` behind it where it hands one to several
+pods. A DRA driver names it as it likes: its ResourceSlice may carry the UUID as an attribute (for a part of a GPU that
+of the whole), the CDI name may contain it. A part leads to its whole, for clock and power are the whole's: by what the
+driver says of its parts, or by its name, as drivers before 470 name parts after the whole. What leads to no GPU we
+hold is told as unmapped and never guessed.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from wattline.api.powernode import PodGpus
@@ -42,6 +43,9 @@ class PodDevices:
     devices: tuple[Plugged | Claimed, ...] = ()
 
 
+Known = Mapping[str, str]
+"""The node's GPUs by their UUIDs and by those of their parts."""
+
 Slices = Mapping[tuple[str, str, str], str]
 """UUIDs that DRA drivers publish, by driver, pool and device."""
 
@@ -51,7 +55,15 @@ class Kinds:
     """What hands out GPUs here."""
 
     resources: tuple[str, ...]
+    """Names, or beginnings of names before a ``*``."""
     drivers: tuple[str, ...]
+
+    def has(self, resource: str) -> bool:
+        """Whether this resource is one of GPUs."""
+        return any(
+            resource.startswith(each.removesuffix("*")) if each.endswith("*") else resource == each
+            for each in self.resources
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +76,7 @@ class Mapped:
     """A sentence for every device that should be a GPU and leads to none."""
 
 
-def mapped(pods: Iterable[PodDevices], known: Collection[str], kinds: Kinds, slices: Slices) -> Mapped:
+def mapped(pods: Iterable[PodDevices], known: Known, kinds: Kinds, slices: Slices) -> Mapped:
     """Return which pods have which of the ``known`` GPUs, and what could not be mapped."""
     found: list[PodGpus] = []
     unmapped: set[str] = set()
@@ -81,17 +93,25 @@ def mapped(pods: Iterable[PodDevices], known: Collection[str], kinds: Kinds, sli
     return Mapped(tuple(sorted(found, key=lambda each: (each.namespace, each.name))), tuple(sorted(unmapped)))
 
 
-def _uuid(device: Plugged | Claimed, known: Collection[str], kinds: Kinds, slices: Slices) -> str | None:
+def _uuid(device: Plugged | Claimed, known: Known, kinds: Kinds, slices: Slices) -> str | None:
     match device:
         case Plugged(resource, name):
+            if not kinds.has(resource):
+                return None
             uuid = name.partition("::")[0]
-            return uuid if resource in kinds.resources and uuid in known else None
+            return known.get(uuid) or _whole_in(uuid, known)
         case Claimed(driver, pool, name, cdi):
             published = slices.get((driver, pool, name))
             if published is not None:
-                return published if published in known else None
-            names = [each for full in (*cdi, name) for each in known if _contains(full, each)]
-            return names[0] if len(set(names)) == 1 else None
+                return known.get(published)
+            names = {known[each] for full in (*cdi, name) for each in known if _contains(full, each)}
+            return names.pop() if len(names) == 1 else None
+
+
+def _whole_in(name: str, known: Known) -> str | None:
+    """Return the GPU of an old part's name, ``MIG-GPU-…/1/0``."""
+    whole = name.removeprefix("MIG-").partition("/")[0]
+    return known.get(whole) if name.startswith("MIG-GPU-") else None
 
 
 def _contains(name: str, uuid: str) -> bool:
@@ -101,7 +121,7 @@ def _contains(name: str, uuid: str) -> bool:
 def _is_gpu(device: Plugged | Claimed, kinds: Kinds) -> bool:
     match device:
         case Plugged(resource, _):
-            return resource in kinds.resources
+            return kinds.has(resource)
         case Claimed(driver, _, _, _):
             return driver in kinds.drivers
 

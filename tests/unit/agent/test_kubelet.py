@@ -28,7 +28,10 @@ def has(kubelet) -> dict[str, tuple[str, ...]]:
 
 
 async def test_pods_are_followed_as_they_come_and_go(tmp_path):
-    async with FakeKubelet(tmp_path / "k") as server, following(tmp_path / "k", ["GPU-0"]) as kubelet:
+    async with (
+        FakeKubelet(tmp_path / "k") as server,
+        following(tmp_path / "k", {"GPU-0": "GPU-0"}) as kubelet,
+    ):
         server.pods = [pod("a", "one", container(("nvidia.com/gpu", ["GPU-0"])))]
         await until(lambda: has(kubelet) == {"one": ("GPU-0",)})
         server.pods = [pod("a", "two", container(("nvidia.com/gpu", ["GPU-0"])))]
@@ -38,7 +41,10 @@ async def test_pods_are_followed_as_they_come_and_go(tmp_path):
 
 
 async def test_while_the_kubelet_does_not_answer_what_it_said_stays(tmp_path, caplog):
-    async with FakeKubelet(tmp_path / "k") as server, following(tmp_path / "k", ["GPU-0"]) as kubelet:
+    async with (
+        FakeKubelet(tmp_path / "k") as server,
+        following(tmp_path / "k", {"GPU-0": "GPU-0"}) as kubelet,
+    ):
         server.pods = [pod("a", "one", container(("nvidia.com/gpu", ["GPU-0"])))]
         await until(lambda: has(kubelet))
         server.fault, asked = grpc.StatusCode.UNAVAILABLE, server.asked
@@ -49,12 +55,12 @@ async def test_while_the_kubelet_does_not_answer_what_it_said_stays(tmp_path, ca
 
 
 async def test_before_the_gpus_are_known_nobody_is_asked(tmp_path):
-    known: list[str] = []
+    known: dict[str, str] = {}
     async with FakeKubelet(tmp_path / "k") as server, following(tmp_path / "k", known) as kubelet:
         server.pods = [pod("a", "one", container(("nvidia.com/gpu", ["GPU-0"])))]
         await asyncio.sleep(0.1)
         assert server.asked == 0
-        known.append("GPU-0")
+        known["GPU-0"] = "GPU-0"
         await until(lambda: has(kubelet))
 
 
@@ -70,7 +76,7 @@ async def test_slices_are_read_when_a_claimed_device_is_not_known_and_not_at_eve
     claim = {"driver": "gpu.nvidia.com", "pool": "n1", "device": "gpu-3"}
     async with (
         FakeKubelet(tmp_path / "k") as server,
-        following(tmp_path / "k", ["GPU-0"], slices) as kubelet,
+        following(tmp_path / "k", {"GPU-0": "GPU-0"}, slices) as kubelet,
     ):
         server.pods = [pod("a", "plain", container(("nvidia.com/gpu", ["GPU-0"])))]
         await until(lambda: has(kubelet))
@@ -86,7 +92,10 @@ async def test_slices_are_read_when_a_claimed_device_is_not_known_and_not_at_eve
 
 
 async def test_a_device_that_leads_to_no_gpu_is_told_once(tmp_path, caplog):
-    async with FakeKubelet(tmp_path / "k") as server, following(tmp_path / "k", ["GPU-0"]) as kubelet:
+    async with (
+        FakeKubelet(tmp_path / "k") as server,
+        following(tmp_path / "k", {"GPU-0": "GPU-0"}) as kubelet,
+    ):
         server.pods = [pod("a", "mig", container(("nvidia.com/gpu", ["MIG-7"])))]
         await until(lambda: server.asked >= 4)
 

@@ -155,3 +155,10 @@ def test_another_package_of_that_name_is_refused_in_one_line(package, says):
 
     assert "\n" not in str(refused.value)
     assert "nvidia-ml-py" in str(refused.value)
+
+
+def test_a_device_of_another_package_does_not_open(monkeypatch):
+    monkeypatch.setattr(pynvml, "__path__", ["site-packages/pynvml"], raising=False)
+
+    with pytest.raises(DeviceUnusable):
+        NvmlDevice(lambda: 0.0).open()

@@ -5,8 +5,8 @@ import pytest
 from wattline.api.powernode import PodGpus
 from wattline_agent.pods import Claimed, Kinds, Plugged, PodDevices, mapped
 
-KNOWN = ("GPU-aaaa", "GPU-bbbb", "GPU-bbb")
-KINDS = Kinds(("nvidia.com/gpu", "nvidia.com/gpu.shared"), ("gpu.nvidia.com",))
+KNOWN = {"GPU-aaaa": "GPU-aaaa", "GPU-bbbb": "GPU-bbbb", "GPU-bbb": "GPU-bbb", "MIG-1111": "GPU-aaaa"}
+KINDS = Kinds(("nvidia.com/gpu", "nvidia.com/gpu.shared", "nvidia.com/mig-*"), ("gpu.nvidia.com",))
 SLICES = {("gpu.nvidia.com", "n1", "gpu-0"): "GPU-aaaa", ("gpu.nvidia.com", "n1", "gpu-9"): "GPU-elsewhere"}
 
 
@@ -21,7 +21,21 @@ def claimed(name: str, *cdi: str, driver: str = "gpu.nvidia.com") -> Claimed:
         pytest.param(
             Plugged("nvidia.com/gpu.shared", "GPU-aaaa::3"), "GPU-aaaa", id="one share of a GPU is that GPU"
         ),
+        pytest.param(Plugged("nvidia.com/gpu", "MIG-1111"), "GPU-aaaa", id="a part of a GPU is that GPU"),
+        pytest.param(
+            Plugged("nvidia.com/mig-1g.10gb", "MIG-1111::2"),
+            "GPU-aaaa",
+            id="a share of a part, under its own name",
+        ),
+        pytest.param(
+            Plugged("nvidia.com/gpu", "MIG-GPU-bbbb/1/0"),
+            "GPU-bbbb",
+            id="an old driver names a part by its GPU",
+        ),
         pytest.param(claimed("gpu-0"), "GPU-aaaa", id="a driver that publishes UUIDs in its slice"),
+        pytest.param(
+            claimed("mig-1", "k8s/claim=MIG-1111"), "GPU-aaaa", id="the CDI name of a part has its UUID"
+        ),
         pytest.param(
             claimed("gpu-1", "k8s.gpu.nvidia.com/claim=8d1c-gpu-bbbb"), "GPU-bbbb", id="the CDI name has it"
         ),
@@ -40,7 +54,14 @@ def test_a_device_that_leads_to_a_gpu(device, want):
 @pytest.mark.parametrize(
     ("device", "words"),
     [
-        pytest.param(Plugged("nvidia.com/gpu", "MIG-1234"), "nvidia.com/gpu MIG-1234", id="a part of a GPU"),
+        pytest.param(
+            Plugged("nvidia.com/gpu", "MIG-1234"), "nvidia.com/gpu MIG-1234", id="a part that no GPU here has"
+        ),
+        pytest.param(
+            Plugged("nvidia.com/gpu", "MIG-GPU-gone/1/0"),
+            "nvidia.com/gpu MIG-GPU-gone/1/0",
+            id="a part of no GPU here",
+        ),
         pytest.param(Plugged("nvidia.com/gpu", "GPU-gone"), "nvidia.com/gpu GPU-gone", id="a GPU not shown"),
         pytest.param(claimed("gpu-7"), "gpu.nvidia.com device gpu-7 of pool n1", id="nothing published"),
         pytest.param(claimed("gpu-9"), "gpu.nvidia.com device gpu-9 of pool n1", id="another node's GPU"),

@@ -33,6 +33,7 @@ EVERYTHING = (
     "gateway.tolerations[0].key=a",
     "agent.driver.runtimeClassName=",
     "agent.driver.library=/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1",
+    "agent.driver.root=/run/nvidia/driver",
     "agent.driver.privileged=true",
     "agent.nodeSelector.gpu=h100",
     "agent.nodeMatchExpressions[0].key=type",

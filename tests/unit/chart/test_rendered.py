@@ -130,6 +130,8 @@ def test_the_driver_may_come_from_the_host():
     assert paths["driver"] == "/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1"
     assert mounts["driver"] == "/opt/driver/libnvidia-ml.so.1"
     assert {"name": "LD_LIBRARY_PATH", "value": "/opt/driver"} in agent["env"]
+    assert (mounts["driver-root"], paths["driver-root"]) == ("/driver", "/run/nvidia/driver")
+    assert "--driver-root=/driver" in agent["args"]
     assert mounts["dev"] == paths["dev"] == "/dev"
     assert agent["securityContext"]["privileged"] is True
     assert "runtimeClassName" not in pod
