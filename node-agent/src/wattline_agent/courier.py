@@ -18,4 +18,5 @@ async def bring(orders: Orders, channel: Channel, clock: Clock, settings: Settin
                 if each is not None:
                     channel.send(each.model_dump_json(by_alias=True))
             told, told_at = seen, now
-        await clock.sleep_until(now + settings.look_seconds)
+        await clock.sleep_until(now + settings.look_seconds, or_set=orders.changed)
+        orders.changed.clear()

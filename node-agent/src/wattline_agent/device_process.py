@@ -42,19 +42,26 @@ class Stop:
     """Asked to finish, and perhaps to give up putting back; never in the middle of a driver call."""
 
     def __init__(self) -> None:
-        self.event = asyncio.Event()
+        self.asked = False
         self.given_up = False
         self.paused = False
+        self.stirred = asyncio.Event()
+        """Set when a sleeping loop has to look up: it is asked to finish, or a packet has come."""
+
+    def finish(self) -> None:
+        """Finish."""
+        self.asked = True
+        self.stirred.set()
 
     def give_up(self) -> None:
         """Finish without putting anything back."""
         self.given_up = True
-        self.event.set()
+        self.finish()
 
     def pause(self) -> None:
         """Finish so that the driver can be taken away."""
         self.paused = True
-        self.event.set()
+        self.finish()
 
 
 async def run(governor: Governor, channel: Channel, clock: Clock, stop: Stop, boot_id: str) -> None:
@@ -63,10 +70,9 @@ async def run(governor: Governor, channel: Channel, clock: Clock, stop: Stop, bo
     due = said_at = clock.now()
     said: object = None
     parent = os.getppid()
-    while not stop.event.is_set():
+    while not stop.asked:
         now = clock.now()
-        for text in channel.receive():
-            hear(governor, text, now)
+        listen(governor, channel, now)
         governor.tick(now)
         governor.hands.tally.passes.note(clock.now() - now)
         seen = view(governor, boot_id, now)
@@ -75,8 +81,20 @@ async def run(governor: Governor, channel: Channel, clock: Clock, stop: Stop, bo
             said_at, said = now, outcomes(seen)
         if os.getppid() != parent:
             break
-        due = max(due + settings.safety_seconds, clock.now())
-        await clock.sleep_until(due, or_set=stop.event)
+        if clock.now() >= due:  # a pass that was called for in between leaves the grid as it is
+            due = max(due + settings.safety_seconds, clock.now())
+        await rest(governor, channel, clock, stop, due)
+
+
+async def rest(governor: Governor, channel: Channel, clock: Clock, stop: Stop, due: float) -> None:
+    """Sleep until the next pass is due, or until something is heard that is not to wait for it."""
+    while not stop.asked and (now := clock.now()) < due:
+        stop.stirred.clear()
+        planned = governor.decide_at
+        listen(governor, channel, now)
+        if governor.decide_at < planned:
+            return
+        await clock.sleep_until(due, or_set=stop.stirred)
 
 
 async def end(
@@ -104,6 +122,12 @@ def let_go(governor: Governor, now: float) -> int:
     """
     governor.hands.end_persistence(now)
     return EXIT_PAUSED
+
+
+def listen(governor: Governor, channel: Channel, now: float) -> None:
+    """Take in all packets that have come."""
+    for text in channel.receive():
+        hear(governor, text, now)
 
 
 def hear(governor: Governor, text: str, now: float) -> None:
@@ -156,11 +180,12 @@ async def _main(config: Config, channel: Channel) -> int:
     clock = BootClock(config.speed)
     stop = Stop()
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, stop.event.set)
+    loop.add_signal_handler(signal.SIGTERM, stop.finish)
     loop.add_signal_handler(GIVE_UP, stop.give_up)
     loop.add_signal_handler(LET_GO, stop.pause)
     loop.add_signal_handler(signal.SIGINT, lambda: None)  # the supervisor decides what Ctrl-C means
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+    loop.add_reader(channel.socket, stop.stirred.set)
     governor, boot = build(config, clock), boot_id()
     try:
         await run(governor, channel, clock, stop, boot)

@@ -1,5 +1,6 @@
 """Where a node's orders come from and where its status goes: what the file folder and the API server have in common."""
 
+import asyncio
 from typing import Protocol
 
 from wattline.api.powernode import PodGpus, PowerNodeStatus
@@ -31,6 +32,10 @@ class Orders(Protocol):
     @property
     def pods(self) -> tuple[PodGpus, ...]:
         """Return the pods with GPUs that the status told of last, perhaps a predecessor's."""
+
+    @property
+    def changed(self) -> asyncio.Event:
+        """Return what is set whenever order or lease is another one; for the one who brings them on, to clear."""
 
     async def follow(self) -> None:
         """Keep both up to date, until cancelled."""

@@ -1,5 +1,6 @@
 """Orders as files of a box's state folder: written by balance, replaced whole, looked at five times a second."""
 
+import asyncio
 import logging
 from pathlib import Path
 
@@ -29,6 +30,7 @@ class FileOrders:
         self.looked = True
         self.pods: tuple[PodGpus, ...] = ()
         self.told = self._found()
+        self.changed = asyncio.Event()
         self.order: OrderSeen | None = None
         self.lease: LeaseSeen | None = None
 
@@ -89,6 +91,7 @@ class FileOrders:
         if path in self._marks and self._marks[path] == seen:
             return False
         self._marks[path] = seen
+        self.changed.set()
         return True
 
     def _complain(self, what: str) -> None:

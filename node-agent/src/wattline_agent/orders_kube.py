@@ -44,7 +44,18 @@ class KubeOrders:
         self._node = node
         self._namespace = namespace
         self._clock = clock
-        self._nodes = Cache(kube, POWER_NODES, self._read, clock, fields=f"metadata.name={node}")
+        self._stirred = asyncio.Event()
+        """Set when the order or the lease is another one, for ``follow``."""
+        self.changed = asyncio.Event()
+        self._nodes = Cache(
+            kube,
+            POWER_NODES,
+            self._read,
+            clock,
+            fields=f"metadata.name={node}",
+            on_change=lambda *_: self._stir(),
+            on_synced=self._stir,
+        )
         self._leases: Cache[LeaseSeen] | None = None
         self._lease_name = ""
         self._last: OrderSeen | None = None
@@ -96,7 +107,8 @@ class KubeOrders:
                         lease.cancel()
                     lease = group.create_task(self._leases.run())
                 self._complain("the watch of the order", self._nodes.problem)
-                await self._clock.sleep_until(now + self._settings.look_seconds)
+                self._stirred.clear()
+                await self._clock.sleep_until(now + self._settings.look_seconds, or_set=self._stirred)
 
     async def report(self, status: PowerNodeStatus) -> None:
         """Apply the status of our own node; nothing to do while the object is not there."""
@@ -129,8 +141,14 @@ class KubeOrders:
             self._clock,
             namespace=self._namespace,
             fields=f"metadata.name={DOMAIN_LEASE}{name}",
+            on_change=lambda *_: self._stir(),
+            on_synced=self._stir,
         )
         return True
+
+    def _stir(self) -> None:
+        self._stirred.set()
+        self.changed.set()
 
     def _read(self, raw: Json) -> OrderSeen | str:
         """Keep what a PowerNode orders, or why it cannot be understood; the last that could be stays."""
