@@ -254,5 +254,6 @@ class PowerNode(Object[PowerNodeSpec, PowerNodeStatus]):
         ("Budget(W)", "number", ".spec.budgetWatts"),
         ("Bound(W)", "number", ".status.boundWatts"),
         ("State", "string", ".status.state"),
+        ("Source", "string", ".status.budgetSource"),
         ("Epoch", "integer", ".status.epoch"),
     )
