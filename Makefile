@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check chart crds dashboards lock docs golden e2e e2e-down
+.PHONY: help demo test check chart crds settings dashboards lock docs golden e2e e2e-down
 PYTHON ?= python3
 UV := .tools/bin/uv
 BIN := .venv/bin
@@ -30,6 +30,7 @@ check: .venv/ready $(SHIM) ## format, lint, types, import contracts, generated f
 	$(BIN)/lint-imports
 	$(BIN)/wattline crds --check crds
 	$(BIN)/wattline crds --check charts/wattline/files/crds
+	$(BIN)/python -m wattline_agent.settings_reference docs/reference/agent-settings.md --check
 	$(BIN)/python -m wattline.fake.nvml header --check
 	$(BIN)/python -W ignore::DeprecationWarning -m dashboards --check
 	@$(MAKE) --no-print-directory test
@@ -37,6 +38,9 @@ check: .venv/ready $(SHIM) ## format, lint, types, import contracts, generated f
 crds: .venv/ready ## write the custom resource definitions and their reference from the models
 	$(BIN)/wattline crds crds --reference docs/reference/api.md
 	$(BIN)/wattline crds charts/wattline/files/crds
+
+settings: .venv/ready ## write the reference of the node agent's settings
+	$(BIN)/python -m wattline_agent.settings_reference docs/reference/agent-settings.md
 
 e2e: .venv/ready $(SHIM) ## end-to-end tests on a real Kubernetes (root, Go, Debian packages: e2e/requirements.sh)
 	@PYTHONPATH=e2e $(BIN)/python -m harness test $(E2E)

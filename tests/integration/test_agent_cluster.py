@@ -268,13 +268,14 @@ async def test_when_the_gpu_operator_takes_the_driver_away_the_node_is_released_
     await until(holding.held)
 
 
-async def test_in_a_container_whose_library_is_not_the_drivers_the_agent_ends_so_that_a_new_one_is_made(
-    holding,
-):
-    faults = Faults(holding.bank.mapping)
+async def test_in_a_container_whose_library_is_not_the_drivers_the_agent_ends_so_that_a_new_one_is_made(node):
+    node.order(1000.0)
+    agent = node.join()
+    await until(node.held)
+    faults = Faults(node.bank.mapping)
     faults.set(Call.INIT, code=18)
     faults.reload_driver(handles_live=False)
-    code, said = await asyncio.to_thread(ended, holding.agents[0])
+    code, said = await asyncio.to_thread(ended, agent)
 
     assert code == 75
     assert "a new one is needed" in said

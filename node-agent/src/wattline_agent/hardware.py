@@ -8,9 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from wattline.model.gpu import EventReason, GpuReading
-
-TOLD_SECONDS = 60.0
-"""Ours: an event is told for so long after it last held, so that one that comes and goes is one."""
+from wattline_agent.settings import DEFAULTS
 
 WORDS = {
     EventReason.HW_POWER_BRAKE: "HwPowerBrake",
@@ -35,13 +33,13 @@ class Events:
         }
         return Events({**self.held_at, **now}) if now else self
 
-    def word(self, now: float) -> str:
-        """Return what the hardware does now or did in the last minute; empty if nothing."""
+    def word(self, now: float, told_seconds: float = DEFAULTS.hardware_told_seconds) -> str:
+        """Return what the hardware does now or did in the last ``told_seconds``; empty if nothing."""
         return next(
             (
                 word
                 for reason, word in WORDS.items()
-                if now - self.held_at.get(reason, -TOLD_SECONDS) < TOLD_SECONDS
+                if now - self.held_at.get(reason, -told_seconds) < told_seconds
             ),
             "",
         )

@@ -83,6 +83,7 @@ class Network:
             channel,
             clock,
             lambda: self._view,
+            config.settings,
         )
 
     def listen(self) -> None:

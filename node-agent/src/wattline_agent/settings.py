@@ -26,7 +26,7 @@ class Settings:
 
     safety_seconds: float = 0.2
     """Period of the safety loop: devices renew their power reading every 100 ms (A100, H100 PCIe: data set D5 of
-    JimZeyuYang/GPU_Power_Benchmark), so twice that sees every second one; the issue's requirement."""
+    JimZeyuYang/GPU_Power_Benchmark), so twice that sees every second one."""
     decide_seconds: float = 1.0
     """Period of the division of watts and of the clock loop. Ours: as long as one GPU needs between two writes."""
     view_seconds: float = 1.0
@@ -53,6 +53,9 @@ class Settings:
     """A clock faster than its lock for longer than this means that the lock is gone. Ours: a change settles in a second."""
     moves_told_seconds: float = 5.0
     """A change of a setting is told in every view for so long, because a view may be missed. Ours."""
+    hardware_told_seconds: float = 60.0
+    """A power brake or hardware slowdown is told for so long after it last held, so that one that comes and goes is one.
+    Ours."""
     restore_seconds: float = 30.0
     """Time in which a stopping agent tries to put everything back. Ours: three spaced writes to a GPU need three."""
     heat: Bands = field(default_factory=Bands)
@@ -62,7 +65,7 @@ class Settings:
     """Period in which the network process looks at what changed: files, orders to bring, a status to write. Ours."""
     tell_seconds: float = 1.0
     """Order and lease are told to the device process this often even if nothing changed: it may have been started
-    again. Ours."""
+    again; so is a signal of an emergency that was not heard. Ours."""
     poll_seconds: float = 1.0
     """Period in which gateways and engines are asked: the clock loop's."""
     answer_seconds: float = 0.25
@@ -72,7 +75,7 @@ class Settings:
     gateway_names_seconds: float = 3.0
     """Period in which the gateway service's name is looked up. Ours: as long as a gateway may be silent."""
     gateway_stale_seconds: float = 3.0
-    """A gateway or engine silent for so long leaves its replicas unknown; the issue's requirement."""
+    """A gateway or engine silent for so long leaves its replicas unknown. Ours: three polls."""
     lease_silence_seconds: float = 25.0
     """The watches of order and lease are opened anew when the lease has not changed for so long. Ours: it is renewed
     every 15 s and an order lives for 60, so that one lost renewal and a new watch fit in."""
@@ -127,6 +130,7 @@ ORDERED = (
     ("safety_seconds", "decide_seconds", "what is decided is carried out by the safety loop"),
     ("safety_seconds", "reading_hold_seconds", "every reading would be held before the next"),
     ("reading_hold_seconds", "reading_stale_seconds", "what is held would be lost first"),
+    ("reading_hold_seconds", "reading_stale_seconds", "a reading is held before it is none"),
     ("safety_seconds", "view_seconds", "a view is told by the safety loop"),
     ("view_seconds", "view_stale_seconds", "a device process in good health would be called stale"),
     ("view_seconds", "moves_told_seconds", "a change could be missed"),

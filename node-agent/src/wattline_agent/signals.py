@@ -19,13 +19,10 @@ from wattline.doors.clock import Clock
 from wattline.model.wire import EmergencySignal
 from wattline_agent.channel import Channel
 from wattline_agent.messages import EmergencySeen, View
+from wattline_agent.settings import DEFAULTS, Settings
 
 log = logging.getLogger("wattline-node-agent")
 
-LOOK_SECONDS = 0.2
-"""Time between two looks at the file."""
-TELL_SECONDS = 1.0
-"""Time after which a signal that was not heard is told again."""
 FILE_BYTES = 4096
 """More than any signal needs; what is longer is none."""
 
@@ -40,7 +37,9 @@ class Signals:
         channel: Channel,
         clock: Clock,
         view: Callable[[], View | None],
+        settings: Settings = DEFAULTS,
     ) -> None:
+        self._settings = settings
         self._file = file
         self._token_file = token_file
         self._channel = channel
@@ -83,12 +82,12 @@ class Signals:
         while True:
             now = self._clock.now()
             self.look()
-            if now - told_at >= TELL_SECONDS:
+            if now - told_at >= self._settings.tell_seconds:
                 self._waiting = {key: seen for key, seen in self._waiting.items() if not self.heard(seen)}
                 for seen in self._waiting.values():
                     self._tell(seen)
                 told_at = now
-            await self._clock.sleep_until(now + LOOK_SECONDS)
+            await self._clock.sleep_until(now + self._settings.look_seconds)
 
     def look(self) -> None:
         """Take in the file if it was written since the last look; a file that was taken away says nothing."""

@@ -131,7 +131,7 @@ def _line(gpu: Gpu, governor: Governor, now: float) -> GpuLine:
             ramp=gpu.ramping.words(),
             read_at_seconds=None if reading is None else reading.at_seconds,
             heat_clock_mhz=_told_clock_mhz(gpu, governor),
-            hardware_event=gpu.events.word(now),
+            hardware_event=gpu.events.word(now, gpu.settings.hardware_told_seconds),
         ),
         sample=None
         if reading is None

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from wattline_agent.config import Config
 from wattline_agent.main import main
 from wattline_agent.settings import DEFAULTS, BadSettings, Settings, changed, named
 from wattline_agent.settings_given import given
+from wattline_agent.settings_reference import reference
 
 
 def test_the_defaults_contradict_nothing():
@@ -126,3 +128,17 @@ def test_the_child_processes_are_started_under_the_same_settings():
 
     assert Config.loads(config.dumps()) == config
     assert json.loads(config.dumps())["settings"]["heat"]["hold_celsius"] == 12.0
+
+
+def test_the_reference_says_what_the_settings_are():
+    page = Path(__file__).parents[3] / "docs/reference/agent-settings.md"
+
+    assert page.read_text() == reference(), "run `make settings`"
+
+
+def test_every_setting_has_its_words_and_where_its_number_comes_from():
+    rows = [line for line in reference().splitlines() if line.startswith("| `") and line.count("|") == 4]
+    words = {row.split("`")[1]: row.split("|")[3].strip() for row in rows}
+
+    assert words.keys() >= named(DEFAULTS).keys()
+    assert all(words.values())

@@ -17,6 +17,10 @@ from tests.unit.chart.rendering import (
     selects,
 )
 
+from wattline_agent.bands import Bands
+from wattline_agent.settings import Settings
+from wattline_agent.settings_given import given
+
 pytestmark = pytest.mark.usefixtures("helm")
 
 SETTINGS = [pytest.param((), id="default values"), pytest.param(EVERYTHING, id="every option on")]
@@ -67,6 +71,11 @@ TYPOS = {
         "agent.terminationGracePeriodSeconds=5",
         "terminationGracePeriod",
     ),
+    "a grace period shorter than the agent's own": (
+        "agent.settings.stop_stage_wall_seconds=60",
+        "agent.terminationGracePeriodSeconds must be at least twice",
+    ),
+    "a setting that is a word": ("agent.settings.probe_seconds=soon", "/agent/settings/probe_seconds"),
 }
 
 
@@ -408,3 +417,21 @@ def test_without_emergencies_the_agent_has_no_token_and_nobody_a_role():
 
     assert "emergency-token" not in text
     assert "wattline-emergency" not in text
+
+
+def test_settings_of_the_agent_reach_it_and_it_understands_them():
+    (container,) = containers(
+        pods(objects("agent.settings.probe_seconds=20", "agent.settings.heat.hold_celsius=12"))["agent"]
+    )
+    (value,) = [each["value"] for each in container["env"] if each["name"] == "WATTLINE_SETTINGS"]
+
+    assert given(None, value, ()) == Settings(probe_seconds=20.0, heat=Bands(hold_celsius=12.0))
+
+
+def test_a_driver_call_that_hangs_does_not_restart_the_agent():
+    (container,) = containers(pods(objects())["agent"])
+
+    assert container["livenessProbe"]["httpGet"]["path"] == "/healthz", (
+        "which says only that the process serves"
+    )
+    assert "exec" not in container["livenessProbe"]
