@@ -79,7 +79,7 @@ class TestProfiles:
             pytest.param(
                 [(SET, TRAINING), (SET, INFERENCE)],
                 {TRAINING, INFERENCE},
-                {INFERENCE},
+                {TRAINING},
                 id="of two that exclude each other one is in force",
             ),
         ],

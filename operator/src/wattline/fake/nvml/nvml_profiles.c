@@ -1,7 +1,7 @@
 /* Workload power profiles: what a device can tune itself to, what is asked for, and what of that is in force.
  *
  * Which profiles a B200 offers, and that inference goes neither with training nor with HPC, is from a public note on one
- * chassis; priorities are ours: of two that exclude each other the one with the lower number is in force. The world's
+ * chassis; priorities are ours: of two that exclude each other the one with the higher number is in force. The world's
  * physics do not follow a profile. */
 #include "answers.h"
 
@@ -71,7 +71,7 @@ static uint64_t conflicting(unsigned id) {
 
 static uint64_t enforced(uint64_t requested) {
     uint64_t kept = 0;
-    for (unsigned id = 0; id < OFFERED_MAX; id++)
+    for (unsigned id = OFFERED_MAX; id-- > 0;)
         if (requested >> id & 1 && (kept & conflicting(id)) == 0)
             kept |= 1ull << id;
     return kept;
@@ -97,7 +97,7 @@ NVML nvmlReturn_t nvmlDeviceWorkloadPowerProfileGetProfilesInfo(nvmlDevice_t dev
         info->offered = wide(offered);
         for (unsigned id = 0; id < OFFERED_MAX; id++)
             if (offered >> id & 1)
-                info->infos[id] = (info_t){VERSION_1(info_t), id, id, wide(conflicting(id))};
+                info->infos[id] = (info_t){VERSION_1(info_t), id, OFFERED_MAX - id, wide(conflicting(id))};
         call.answer = offered;
     }
     return leave(&call, code);

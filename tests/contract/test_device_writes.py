@@ -1,100 +1,22 @@
-"""One contract for an agent's device, held by NVML over the fake library and by the world in the same process."""
+"""What an agent's device does when it is written to: held by NVML over the fake library and by the world's own double."""
 
 import ast
-import ctypes
 import inspect
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pynvml
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.contract.machine import Machine, in_process, through_nvml
 
-from wattline.fake.nvml import MAPPING_VARIABLE, Call, Faults, GpuBank, RootOnly, Twin
+from wattline.fake.nvml import Call, Faults
 from wattline.model.errors import GpuBlocked, GpuError, GpuLost
-from wattline.model.gpu import EventReason
-from wattline.world.gpu import PRODUCTS, Gpu
-from wattline.world.load import IDLE, Load, compute_bound
+from wattline.model.gpu import EventReason, Ramp, Tuned
+from wattline.world.gpu import PRODUCTS
+from wattline.world.load import IDLE, compute_bound
 from wattline_agent import nvml_calls
-from wattline_agent.device import Device
-from wattline_agent.nvml import NvmlDevice
-
-BUSY = compute_bound(650.0)
-
-
-@dataclass
-class Machine:
-    """Two GPUs and the device that an agent has of them."""
-
-    device: Device
-    gpus: tuple[Gpu, ...]
-    bank: GpuBank | None = None
-
-    def now(self) -> float:
-        return self.gpus[0].now_seconds
-
-    def work(self, seconds: float, load: Load = BUSY) -> None:
-        until = self.now() + seconds
-        if self.bank is not None:
-            self.bank.pull()
-        for gpu in self.gpus:
-            gpu.advance(until, load)
-        if self.bank is not None:
-            self.bank.publish()
-
-    def lose(self, index: int) -> None:
-        if self.bank is None:
-            self.device.lost.add(self.gpus[index].uuid)
-        else:
-            Faults(self.bank.mapping).lose(index)
-
-    def bring_back(self, index: int) -> None:
-        if self.bank is None:
-            self.device.lost.discard(self.gpus[index].uuid)
-        else:
-            Faults(self.bank.mapping).bring_back(index)
-
-    def take_rights(self) -> None:
-        if self.bank is None:
-            self.device.read_only = True
-        else:
-            Faults(self.bank.mapping).setters_for(RootOnly.NOBODY)
-
-
-def in_process(product: str) -> Machine:
-    gpus = (Gpu(PRODUCTS[product], "GPU-0"), Gpu(PRODUCTS[product], "GPU-1"))
-    return Machine(Twin(gpus, lambda: gpus[0].now_seconds), gpus)
-
-
-def through_nvml(product: str, path) -> Machine:
-    gpus = (Gpu(PRODUCTS[product], "GPU-0"), Gpu(PRODUCTS[product], "GPU-1"))
-    return Machine(NvmlDevice(lambda: gpus[0].now_seconds), gpus, GpuBank.create(path, gpus))
-
-
-@pytest.fixture
-def driver_path(tmp_path, monkeypatch, nvml_library):
-    """Where the node's GPUs are; the library is loaded already, and the loader looks at its name only."""
-    ctypes.CDLL(str(nvml_library))
-    path = tmp_path / "n1.gpus"
-    monkeypatch.setenv(MAPPING_VARIABLE, str(path))
-    return path
-
-
-@pytest.fixture(params=["in the same process", "NVML"])
-def make(request, driver_path) -> Iterator:
-    machines: list[Machine] = []
-
-    def make(product: str = "h100") -> Machine:
-        machine = in_process(product) if request.param != "NVML" else through_nvml(product, driver_path)
-        machines.append(machine)
-        machine.device.open()
-        return machine
-
-    yield make
-    for machine in machines:
-        machine.device.close()
 
 
 @pytest.mark.parametrize("product", PRODUCTS)
@@ -287,6 +209,116 @@ def test_without_rights_settings_are_blocked_and_readings_are_not(make):
         with pytest.raises(GpuBlocked, match=r"^Permissions: "):
             blocked()
     assert machine.device.read("GPU-0").limit_watts == 700
+
+
+class TestNewer:
+    """What a device can do by itself, and its parts."""
+
+    def test_a_device_says_what_it_can(self, make):
+        assert {(each.tunes, each.ramps) for each in make(newer=True).device.open()} == {(True, True)}
+
+    def test_one_that_cannot_says_so_and_refuses(self, make):
+        machine = make()
+        reading = machine.device.read("GPU-0")
+
+        assert {(each.tunes, each.ramps) for each in machine.device.open()} == {(False, False)}
+        assert (reading.tuned, reading.ramp) == (None, None)
+        for refused in (
+            lambda: machine.device.set_tuned("GPU-0", on=True),
+            lambda: machine.device.set_ramp(
+                "GPU-0", Ramp(on=True, preset=0, up_watts_per_second=9, floor_percent=0)
+            ),
+        ):
+            with pytest.raises(GpuBlocked, match=r"^NotSupported: "):
+                refused()
+
+    def test_tuning_is_asked_for_read_back_and_given_up(self, make):
+        machine = make(newer=True)
+        before = machine.device.read("GPU-0").tuned
+        machine.device.set_tuned("GPU-0", on=True)
+        asked, other = machine.device.read("GPU-0").tuned, machine.device.read("GPU-1").tuned
+        machine.device.set_tuned("GPU-0", on=False)
+
+        assert (before, asked, other) == (Tuned.OFF, Tuned.ON, Tuned.OFF)
+        assert machine.device.read("GPU-0").tuned is Tuned.OFF
+
+    def test_what_others_asked_for_can_exclude_it_and_stays(self, make):
+        machine = make(newer=True)
+        machine.exclude(0)
+
+        assert machine.device.read("GPU-0").tuned is Tuned.EXCLUDED
+        if machine.bank is not None:
+            machine.device.set_tuned("GPU-0", on=True)
+            assert machine.bank.mapping.settings(0).profiles == {6, 7}
+            assert machine.device.read("GPU-0").tuned is Tuned.OVERRULED
+            machine.device.set_tuned("GPU-0", on=False)
+            assert machine.bank.mapping.settings(0).profiles == {7}
+
+    @pytest.mark.parametrize("on", [True, False])
+    def test_a_ramp_is_read_back(self, make, on):
+        machine = make(newer=True)
+        wanted = Ramp(on=on, preset=3, up_watts_per_second=125.5, floor_percent=20.0)
+        machine.device.set_ramp("GPU-0", wanted)
+
+        assert machine.device.read("GPU-0").ramp == wanted
+        assert machine.device.read("GPU-1").ramp != wanted
+
+    def test_without_rights_neither_is_changed(self, make):
+        machine = make(newer=True)
+        before = machine.device.read("GPU-0")
+        machine.take_rights()
+
+        for blocked in (
+            lambda: machine.device.set_tuned("GPU-0", on=True),
+            lambda: machine.device.set_ramp("GPU-0", replace(before.ramp, on=True)),
+        ):
+            with pytest.raises(GpuBlocked, match=r"^Permissions: "):
+                blocked()
+        after = machine.device.read("GPU-0")
+        assert (after.tuned, after.ramp) == (before.tuned, before.ramp)
+
+    def test_parts_are_told_and_the_limit_is_the_wholes(self, make):
+        machine = make()
+        machine.divide(0, "MIG-1", "MIG-2")
+        machine.device.set_limit("GPU-0", 300)
+
+        divided, other = machine.device.read("GPU-0"), machine.device.read("GPU-1")
+        assert (divided.parts, divided.limit_watts, other.parts) == (("MIG-1", "MIG-2"), 300, ())
+        assert [identity.uuid for identity in machine.device.open()] == ["GPU-0", "GPU-1"]
+
+    def test_parts_that_come_later_are_seen_within_ten_seconds(self, make):
+        machine = make()
+        machine.device.read("GPU-0")
+        machine.divide(0, "MIG-1")
+        machine.work(10)
+
+        assert machine.device.read("GPU-0").parts == ("MIG-1",)
+
+    @pytest.mark.parametrize(
+        "call",
+        [Call.CURRENT_PROFILES, Call.MIG_MODE, Call.PART_BY_INDEX, Call.UUID],
+        ids=lambda call: call.name,
+    )
+    def test_a_reading_without_it_is_a_reading(self, driver_path, call):
+        machine = through_nvml("h200", driver_path, newer=True)
+        machine.divide(0, "MIG-1")
+        machine.device.open()
+        assert machine.bank is not None
+        Faults(machine.bank.mapping).set(call, 0, code=999)
+
+        assert machine.device.read("GPU-0").limit_watts == 700
+        machine.device.close()
+
+    @pytest.mark.parametrize("call", [Call.PROFILES_INFO, Call.FIELD_VALUES], ids=lambda call: call.name)
+    @pytest.mark.parametrize("code", [3, 4, 25, 999])
+    def test_a_gpu_that_does_not_tell_what_it_can_is_a_gpu(self, driver_path, call, code):
+        machine = through_nvml("h200", driver_path, newer=True)
+        assert machine.bank is not None
+        Faults(machine.bank.mapping).set(call, 0, code=code)
+
+        first, second = machine.device.open()
+        assert (first.tunes and first.ramps, second.tunes and second.ramps) == (False, True)
+        machine.device.close()
 
 
 class TestLostGpu:
