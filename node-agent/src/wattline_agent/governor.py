@@ -173,6 +173,7 @@ class Governor:
             contested=gpu.contested(now),
             clock_top_mhz=gpu.heat.clock_top_mhz(gpu.identity.clocks_mhz),
             emergency=gpu.heat.emergency,
+            limit_top_watts=gpu.heat_limit_watts(),
             unsure=gpu.unsure(now),
             locked_mhz=gpu.clock_mhz if gpu.clock_known else None,
         )
@@ -189,6 +190,8 @@ class Governor:
             self.hands.put_back(now, gone, "NotOrdered: no order names this GPU any more")
             if self.mode is Mode.ENFORCE and self.fits():
                 self.acknowledge()
+        elif self.mode is Mode.HOLD:
+            self.hands.cool(now, recorded)
         elif self.mode in RESTORING and self.hands.put_back(now, recorded, RESTORING[self.mode]):
             self.acknowledge()
 

@@ -37,6 +37,8 @@ class Gpu:
     clock_mhz: int | None = None
     """Lock last asked for; none: the driver's own clock."""
     clock_at_seconds: float = float("-inf")
+    unlockable: bool = False
+    """Whether a lock was refused and none was taken since, so that heat lowers the limit instead."""
     clock_blocked: str = ""
     """Why its clock cannot be locked."""
     tuning: Asked = field(default_factory=Asked)
@@ -164,6 +166,12 @@ class Gpu:
         foreseen = self.settings.heat.predict and self.fit.trusted and self.reading is not None
         return self.fit.rise_celsius(self.reading.watts) if foreseen and self.reading is not None else 0.0
 
+    def heat_limit_watts(self) -> float | None:
+        """Return the greatest limit that heat allows where the clock cannot be locked; none where it can."""
+        if self.heat.clock_ratio >= 1 or (self.identity.clocks_mhz and not self.unlockable):
+            return None
+        return max(self.identity.min_watts, self.heat.clock_ratio * self.identity.max_watts)
+
     def margin_celsius(self) -> float | None:
         """Return the degrees left before it slows itself down; none while it does not answer."""
         return None if self.reading is None else margin_celsius(self.reading, self.identity.slowdown_celsius)
@@ -179,6 +187,7 @@ class Gpu:
         if self.reading is None or self.unsure(now):
             return False
         before, at = self.heat, self.reading.at_seconds
+        self.unlockable = bool(self.clock_blocked) or (self.unlockable and self.clock_mhz is None)
         self.fit = thermal.step(self.fit, self.reading)
         margin = margin_celsius(self.reading, self.identity.slowdown_celsius)
         self.heat = step(self.settings.heat, before, at, margin, self.rise_celsius())

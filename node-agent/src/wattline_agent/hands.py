@@ -142,6 +142,25 @@ class Hands:
                 gpu.applied()
         self._leave_if_away()
 
+    def cool(self, now: float, uuids: Iterable[str]) -> None:
+        """Tighten GPUs that heat binds while nobody can say what is ordered; nothing is ever loosened here.
+
+        A lock that a predecessor may have left is known to be no slower than the slowest clock alone.
+        """
+        for uuid in uuids:
+            gpu = self.gpus.get(uuid)
+            top = None if gpu is None else gpu.heat.clock_top_mhz(gpu.identity.clocks_mhz)
+            if gpu is None or (top is None and not gpu.heat.emergency) or not self._ready(gpu, now):
+                continue
+            why = f"Heat: {gpu.heat.band}, and what is ordered is not known"
+            least = gpu.identity.min_watts
+            if gpu.heat.emergency and gpu.asked_watts - least >= moves.STEP_WATTS:
+                self._touch.set_limit(gpu, least, now, why)
+            known = gpu.clock_known or gpu.heat.emergency
+            if known and top is not None and gpu.slows(top) and gpu.clock_differs(top):
+                self._touch.set_clock(gpu, top, now, why)
+        self._leave_if_away()
+
     def tighten_blind(self, now: float, shares_watts: Mapping[str, float]) -> None:
         """Lower GPUs whose sensors are silent to their shares, once each; the first share given counts.
 
@@ -173,7 +192,7 @@ class Hands:
 
     def _back(self, gpu: Gpu, was: Previous, now: float, why: str) -> bool:
         reading = gpu.reading
-        if reading is None or gpu.contested(now) or self.record.unreadable:
+        if reading is None or gpu.unsure(now) or gpu.contested(now) or self.record.unreadable:
             return False
         limit = min(max(was.limit_watts, gpu.identity.min_watts), gpu.identity.max_watts)
         if not gpu.rested(now, self._settings.write_seconds) or now < gpu.wait_until:

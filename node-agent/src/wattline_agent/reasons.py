@@ -35,8 +35,12 @@ class Reasons:
                 self._moved = (move.at_seconds, move.number)
                 self._note(move.uuid, move.what, move.why)
         for gpu in view.gpus:
-            if gpu.status.outcome in TROUBLE and _word(gpu) != _word(before.get(gpu.status.uuid)):
+            was = before.get(gpu.status.uuid)
+            if gpu.status.outcome in TROUBLE and _word(gpu) != _word(was):
                 self._note(gpu.status.uuid, str(gpu.status.outcome), gpu.status.reason)
+            event = gpu.status.hardware_event
+            if event and (was is None or was.status.hardware_event != event):
+                self._note(gpu.status.uuid, event, "the hardware slows it down by itself")
         self._last = view
 
     def view(self, of: str | None) -> DecisionsView:

@@ -99,9 +99,10 @@ def _state(governor: Governor) -> tuple[NodeState, str]:
         return NodeState.WAITING_FOR_DRIVER, hands.away
     if hands.record.unreadable:
         return NodeState.DEGRADED, f"StateFileUnreadable: {hands.record.unreadable}"
-    lost = [gpu.identity.uuid for gpu in hands.gpus.values() if gpu.reading is None]
-    if lost:
-        return NodeState.DEGRADED, f"GpuLost: {', '.join(lost)}"
+    for word, lost in (("GpuLost", True), ("SensorLost", False)):
+        which = [each for each, gpu in hands.gpus.items() if gpu.reading is None and bool(gpu.lost) is lost]
+        if which:
+            return NodeState.DEGRADED, f"{word}: {', '.join(which)}"
     if governor.mode is Mode.RELEASE and hands.record.record.gpus:
         return NodeState.ENFORCING, "Releasing"
     return STATES[governor.mode], governor.mode.value

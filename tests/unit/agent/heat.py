@@ -37,6 +37,8 @@ class Outcome:
     trusted_ratio: float = 0.0
     error_celsius: float = 0.0
     """Of the fit, at the end."""
+    trace: list[tuple[float, int]] = field(default_factory=list)
+    """Degrees and MHz at every pass."""
 
 
 def play(
@@ -73,6 +75,7 @@ def play(
         if since >= 0:
             if heat.clock_ratio < before.clock_ratio:
                 out.falls_seconds.append(since)
+            out.trace.append((gpu.celsius, gpu.clock_mhz))
             out.peak_celsius = max(out.peak_celsius, gpu.celsius)
             out.slowed_seconds += 0.2 * bool(gpu.reasons & SLOWED)
             out.emergency_seconds += 0.2 * (heat.band is Band.EMERGENCY)

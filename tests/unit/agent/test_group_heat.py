@@ -1,13 +1,18 @@
 """A thermal tightening takes its whole group along within one pass of the safety loop, also on other nodes."""
 
+import tempfile
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.unit.agent.rig import CLOCKS, but, replica, rig, spec
 
 from wattline.api.powernode import GpuOrder
 from wattline.controller.heat import bounded, elsewhere
 from wattline.model.cluster import NodeView, PodSeen, Replica, Worker
+from wattline.model.errors import GpuBlocked
 from wattline_agent.status import Due, status
 
 GROUPED = but(
@@ -19,6 +24,12 @@ SPANNING = but(
     GROUPED,
     gpus=tuple(each.model_copy(update={"spans_nodes": each.group == "a"}) for each in GROUPED.gpus),
 )
+
+
+def unsynced(path, text):
+    """Hundreds of renewals need no disk."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
 
 
 def locks(here):
@@ -165,7 +176,7 @@ class TwoNodes:
     """One replica on two nodes, and the operator's part between their agents, a pass every two seconds."""
 
     def __init__(self, folder):
-        self.rigs = {name: rig(folder / name, 1, boot_id=name) for name in ("n1", "n2")}
+        self.rigs = {name: rig(folder / name, 1, boot_id=name, write=unsynced) for name in ("n1", "n2")}
         self.orders = {}
         self.bounds = []
         for name, here in self.rigs.items():
@@ -219,7 +230,7 @@ def test_a_story_of_a_replica_on_two_nodes_of_which_one_gets_hot(tmp_path):
     assert here.locks() == [CLOCKS[0], CLOCKS[0]]
 
     here.heat("n1", 60.0)
-    ups = [here.run(2).locks() for _ in range(90)]
+    ups = [here.run(2).locks() for _ in range(75)]
     assert ups[-1] == [1980, 1980], "it is released"
     assert all(second <= first + 100 or first == 1980 for first, second in ups), "never ahead of the hot one"
     steps = [later[1] - earlier[1] for earlier, later in pairwise(ups)]
@@ -235,5 +246,77 @@ def test_two_parts_that_were_both_hot_do_not_hold_each_other_back_for_ever(tmp_p
 
     for name in ("n1", "n2"):
         here.heat(name, 60.0)
-    here.run(180)
+    here.run(150)
     assert here.locks() == [1980, 1980]
+
+
+MOMENT = st.tuples(
+    st.sampled_from(["G0", "G1", "G2"]),
+    st.sampled_from([50.0, 76.0, 79.0, 82.0, 84.0, 86.0]),
+    st.sampled_from([1, 2, 5, 12]),
+    st.sampled_from([900.0, 1500.0, 2600.0]),
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(moments=st.lists(MOMENT, max_size=8))
+def test_after_every_pass_no_gpu_is_above_what_heat_allows_its_group(moments):
+    with tempfile.TemporaryDirectory() as folder:
+        here = rig(Path(folder), 3, write=unsynced).enforced(GROUPED, seconds=1)
+        for number, (uuid, celsius, passes, budget) in enumerate(moments, 2):
+            here.device.gpus[uuid].celsius = celsius
+            here.order(but(GROUPED, budget_watts=budget), generation=number)
+            for _ in range(passes):
+                here.run(0.2)
+                for group in (("G0", "G1"), ("G2",)):
+                    heats = [here.governor.hands.gpus[each].heat for each in group]
+                    tops = [top for heat in heats if (top := heat.clock_top_mhz(CLOCKS)) is not None]
+                    for each in group:
+                        gpu = here.device.gpus[each]
+                        assert not tops or (gpu.lock_mhz is not None and gpu.lock_mhz <= min(tops))
+                        assert gpu.limit_watts == 200.0 or not any(heat.emergency for heat in heats)
+
+
+@pytest.mark.parametrize(
+    ("celsius", "want_limit", "want_lock"),
+    [
+        pytest.param(60.0, 490.2, None, id="cool: everything stays as it was found"),
+        pytest.param(
+            82.0, 490.2, None, id="hot: a lock that a predecessor left is not known, so none is written"
+        ),
+        pytest.param(86.0, 200.0, 345, id="an emergency: no lock can be slower than the slowest clock"),
+    ],
+)
+def test_heat_is_felt_while_nobody_can_say_what_is_ordered(tmp_path, celsius, want_limit, want_lock):
+    here = rig(tmp_path).enforced(but(spec(1000.0), gpus=ORDERS_1500))
+    here.start()
+    here.device.gpus["G0"].lock_mhz = None  # whatever it was: NVML has no getter
+    here.device.gpus["G0"].celsius = celsius
+    here.run(1.0, renewing=False)
+
+    assert here.device.gpus["G0"].limit_watts == pytest.approx(want_limit, abs=0.1)
+    assert here.device.gpus["G0"].lock_mhz == want_lock
+    assert here.device.gpus["G1"].limit_watts == pytest.approx(490.2, abs=0.1)
+    here.device.gpus["G0"].celsius = 50.0
+    here.run(60.0, renewing=False)
+    assert here.device.gpus["G0"].lock_mhz == want_lock, "and nothing is loosened"
+
+
+ORDERS_1500 = tuple(GpuOrder(uuid=f"G{i}", group=f"g{i}", clock_mhz_max=1500) for i in (0, 1))
+
+
+def test_where_the_clock_cannot_be_locked_heat_lowers_the_limit_of_the_group(tmp_path):
+    here = rig(tmp_path, 3)
+    for gpu in here.device.gpus.values():
+        gpu.errors["lock_clock"] = GpuBlocked("NotSupported: no locks here")
+    here.enforced(GROUPED)
+    here.device.gpus["G1"].celsius = 82.0
+    here.run(0.2)
+    here.run(3.0)
+
+    first, second, third = limits(here)
+    assert first == second < 700.0 * 0.9
+    assert third == 700.0
+    here.device.gpus["G1"].celsius = 60.0
+    here.run(60.0)
+    assert limits(here) == [700.0, 700.0, 700.0]

@@ -5,6 +5,7 @@ from tests.unit.agent.rig import rig, spec
 
 from wattline.model.gpu import EventReason, GpuReading
 from wattline_agent.hardware import Events, held_seconds
+from wattline_agent.reasons import Reasons
 from wattline_agent.status import Due, status
 
 BRAKE, THERMAL = EventReason.HW_POWER_BRAKE, EventReason.HW_THERMAL
@@ -92,3 +93,15 @@ def test_a_hardware_event_is_told_at_once_and_changes_no_setting(tmp_path):
     here.device.gpus["G0"].reasons = NONE
     here.run(61.0)
     assert status(here.view(), "", here.at_seconds).gpus[0].hardware_event == ""
+
+
+def test_a_hardware_event_stands_among_the_nodes_decisions_once(tmp_path):
+    here, reasons = rig(tmp_path).enforced(spec(2000.0)), Reasons("n1")
+    reasons.take(here.view(), None)
+    here.device.gpus["G0"].reasons = THERMAL | SLOWDOWN
+    for _ in range(5):
+        here.run(1.0)
+        reasons.take(here.view(), None)
+
+    told = [each.what for each in reasons.view("gpu/G0").decisions]
+    assert told == ["n1 G0: HwThermal"]

@@ -144,3 +144,27 @@ def test_heat_takes_no_step_on_an_old_reading(tmp_path):
     here.run(4.0)
 
     assert here.governor.hands.gpus["G0"].heat.clock_ratio == ratio
+
+
+def test_nothing_is_put_back_while_the_sensors_are_silent(tmp_path):
+    here = silent(tmp_path, budget=900.0)
+    before = here.device.gpus["G0"].limit_watts
+    here.run(2.0)
+    here.order(but(here.governor.spec, release=True), generation=2)
+    here.run(2.0)
+    assert here.device.gpus["G0"].limit_watts == before
+    assert here.device.gpus["G1"].limit_watts == 700.0
+
+    here.device.gpus["G0"].errors.clear()
+    here.run(3.0)
+    assert here.device.gpus["G0"].limit_watts == 700.0
+
+
+def test_a_silent_gpu_and_a_lost_one_are_told_apart(tmp_path):
+    here = silent(tmp_path)
+    here.run(7.0)
+    assert here.view().reason == "SensorLost: G0"
+
+    here.device.gpus["G1"].lost = True
+    here.run(1.0)
+    assert here.view().reason == "GpuLost: G1"

@@ -11,7 +11,8 @@ from wattline.api.powernode import GpuOrder
 from wattline.loops.seen import GpuSeen
 from wattline.policy.share import Claim
 
-EMERGENCY = "a GPU of this group is about to slow itself down"
+DETAIL = {True: "a GPU of this group is about to slow itself down", False: "a GPU of this group is hot"}
+"""By whether it is an emergency."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class Warmth:
     """Fastest clock that heat allows; none while it binds nothing."""
     emergency: bool = False
     """Limits go to the devices' least."""
+    limit_watts: float | None = None
+    """Greatest limit of each GPU, where a clock of the group cannot be locked; none elsewhere."""
     held_mhz: int | None = None
     """Slowest lock of a GPU whose sensors are silent, which is not loosened meanwhile."""
 
@@ -37,16 +40,27 @@ def groups(orders: Sequence[GpuOrder], gpus: Mapping[str, GpuSeen]) -> dict[str,
     for order in orders:
         before, gpu = found.get(order.group, Warmth()), gpus.get(order.uuid)
         tops = [before.top_mhz, order.heat_clock_mhz]
-        held = [before.held_mhz]
+        held, limits = [before.held_mhz], [before.limit_watts]
         if gpu is not None:
             tops.append(gpu.clock_top_mhz)
+            limits.append(gpu.limit_top_watts)
             held.append(gpu.locked_mhz if gpu.unsure else None)
         found[order.group] = Warmth(
             top_mhz=_least(tops),
             emergency=before.emergency or (gpu is not None and gpu.emergency),
+            limit_watts=min((watts for watts in limits if watts is not None), default=None),
             held_mhz=_least(held),
         )
     return found
+
+
+def limit_watts(warmth: Warmth, gpu: GpuSeen, wanted_watts: float) -> tuple[float, bool]:
+    """Return a GPU's limit inside what heat leaves its group, and whether heat sets it."""
+    least = gpu.identity.min_watts
+    top = least if warmth.emergency else warmth.limit_watts
+    if top is None or (wanted_watts <= top and not warmth.emergency):
+        return wanted_watts, False
+    return max(least, top), True
 
 
 def claims(asked: Sequence[Claim], hot: Mapping[str, Warmth]) -> list[Claim]:

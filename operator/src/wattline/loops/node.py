@@ -109,11 +109,12 @@ def decide(spec: PowerNodeSpec, state: NodeState, seen: NodeSeen) -> NodeDecisio
             if (seen.tighten_only or gpu.unsure) and gpu.limit_watts is not None:
                 wanted = max(gpu.identity.min_watts, min(gpu.limit_watts, wanted))
             mine, granted, warmth = clocked[group.name], grants[group.name], hot[group.name]
+            wanted, hot_limit = heat.limit_watts(warmth, gpu, wanted)
             targets[order.uuid] = GpuTarget(
-                gpu.identity.min_watts if warmth.emergency else wanted,
+                wanted,
                 mine.clock_mhz,
-                "Heat" if warmth.emergency else granted.why,
-                heat.EMERGENCY if warmth.emergency else granted.detail,
+                "Heat" if hot_limit else granted.why,
+                heat.DETAIL[warmth.emergency] if hot_limit else granted.detail,
                 mine.why,
                 mine.detail,
                 serves=bool(group.replicas),

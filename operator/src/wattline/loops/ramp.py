@@ -75,7 +75,8 @@ def step(
 def _hot(group: Group) -> bool:
     """Whether heat binds the group, here or on another node."""
     return any(
-        gpu.clock_top_mhz is not None or order.heat_clock_mhz is not None for order, gpu in group.members
+        gpu.clock_top_mhz is not None or gpu.limit_top_watts is not None or order.heat_clock_mhz is not None
+        for order, gpu in group.members
     )
 
 

@@ -23,6 +23,8 @@ class GpuSeen:
     """Somebody else writes it too, so that only its greatest limit is certain."""
     clock_top_mhz: int | None = None
     """Fastest clock that heat allows; none while heat binds nothing."""
+    limit_top_watts: float | None = None
+    """Greatest limit that heat allows, for a device whose clock cannot be locked; none for others."""
     emergency: bool = False
     """It is about to overheat, so that limits go to the devices' least in all its group."""
     unsure: bool = False
