@@ -40,7 +40,9 @@ class Gpu:
     unlockable: bool = False
     """Whether a lock was refused and none was taken since, so that heat lowers the limit instead."""
     clock_blocked: str = ""
-    """Why its clock cannot be locked."""
+    """Why its clock cannot be locked or given back now."""
+    clock_blocked_until: float = float("-inf")
+    """It is tried again after this: rights come back."""
     tuning: Asked = field(default_factory=Asked)
     """Its own tuning to inference."""
     ramping: Asked = field(default_factory=Asked)
@@ -113,15 +115,22 @@ class Gpu:
         """Whether the last write is long enough ago."""
         return now - self.written_at_seconds >= seconds
 
+    @property
+    def locked(self) -> bool:
+        """Whether its clock is locked, or may be."""
+        return not self.clock_known or self.clock_mhz is not None
+
     def clock_differs(self, mhz: int | None) -> bool:
         """Whether asking for this clock would change anything."""
-        if self.clock_blocked or not self.identity.clocks_mhz:
-            return False
+        if self.clock_blocked or (mhz is not None and not self.identity.clocks_mhz):
+            return False  # a lock can be taken off without knowing the clocks it could have had
         return not self.clock_known or self.clock_mhz != mhz
 
     def saw(self, reading: GpuReading, now: float) -> str:
         """Take a reading in; return why a setting of ours is no longer what it was, if that is so."""
         before, self.reading, self.lost = self.reading, reading, ""
+        if now >= self.clock_blocked_until:
+            self.clock_blocked = ""
         held = held_seconds(before, reading, self.settings.reading_stale_seconds)
         for word, passed in held.items():
             self.event_seconds[word] = self.event_seconds.get(word, 0.0) + passed

@@ -205,6 +205,8 @@ class Hands:
             self._touch.set_limit(gpu, limit, now, why)
         elif reading.persistence and not was.persistence:
             self._touch.set_persistence(gpu, on=False, now=now)
+        elif was.clock_touched and gpu.locked:
+            return False  # it stays on record until the lock can be taken off
         else:
             self.record.forget(gpu.identity.uuid)
             gpu.released()

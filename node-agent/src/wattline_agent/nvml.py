@@ -62,14 +62,18 @@ class NvmlDevice:
         call("nvmlInit")
         self._open = True
         identities: list[GpuIdentity] = []
+        failed: GpuError | None = None
         for index in range(call("nvmlDeviceGetCount")):
             try:
                 handle = call("nvmlDeviceGetHandleByIndex", index)
                 identity = _identity(handle, index)
                 excluded = _told(None, nvml_profiles.excluded_by, handle)
                 ramps = _told(False, nvml_smoothing.offered, handle)
-            except (GpuLost, GpuBlocked):
-                continue  # a lost GPU keeps its index on some drivers; it is looked for again by UUID
+            except (DriverAway, DriverChanged):
+                raise
+            except GpuError as error:  # a lost GPU keeps its index on some drivers; one that cannot say what it
+                failed = error  # is must not take the others along; both are looked for again by UUID
+                continue
             self._handles[identity.uuid] = handle
             self._clocks_mhz[identity.uuid] = identity.clocks_mhz
             if excluded is not None:
@@ -77,6 +81,8 @@ class NvmlDevice:
             if ramps:
                 self._ramps.add(identity.uuid)
             identities.append(replace(identity, tunes=excluded is not None, ramps=ramps))
+        if failed is not None and not identities and not isinstance(failed, (GpuLost, GpuBlocked)):
+            raise failed
         return tuple(identities)
 
     def close(self) -> None:
@@ -199,12 +205,15 @@ def _identity(handle: Any, index: int) -> GpuIdentity:
         if memory_mhz is None
         else if_supported([], "nvmlDeviceGetSupportedGraphicsClocks", handle, memory_mhz)
     )
+    default = call("nvmlDeviceGetPowerManagementDefaultLimit", handle)
+    if not 0 < low <= default <= high:
+        raise GpuError(f"NoSense: limits between {low} and {high} mW do not fit a default of {default} mW")
     return GpuIdentity(
         uuid=call("nvmlDeviceGetUUID", handle),
         product=call("nvmlDeviceGetName", handle),
         min_watts=low / 1000,
         max_watts=high / 1000,
-        default_watts=call("nvmlDeviceGetPowerManagementDefaultLimit", handle) / 1000,
+        default_watts=default / 1000,
         clocks_mhz=tuple(sorted(clocks_mhz)),
         index=index,
         slowdown_celsius=_slowdown_celsius(handle),

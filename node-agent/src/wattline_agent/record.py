@@ -142,6 +142,14 @@ class RecordFile:
         """Have one GPU's previous values on disk; raise OSError if that is not possible."""
         self._change(replace(self.record, gpus=self.record.gpus | {uuid: previous}))
 
+    def note_unlocked(self, uuid: str) -> None:
+        """Note that no lock of ours is on a GPU; where that cannot be saved, its end is only asked for once more."""
+        was = self.record.gpus.get(uuid)
+        if was is not None and was.clock_touched:
+            self._try(
+                replace(self.record, gpus=self.record.gpus | {uuid: replace(was, clock_touched=False)})
+            )
+
     def forget(self, uuid: str) -> None:
         """Drop one GPU's values once they are put back; a full disk only makes that happen again later."""
         self._try(

@@ -115,14 +115,17 @@ class Touch:
                 return
         gpu.wrote(now)
         gpu.limit_last = False
-        before = _clock(gpu.clock_mhz) if gpu.clock_known else "unknown"
+        known, before = gpu.clock_known, _clock(gpu.clock_mhz) if gpu.clock_known else "unknown"
         gpu.clock_known = False
         try:
             with self.timed("clock"):
                 self._device.lock_clock(uuid, mhz)
         except GpuBlocked as error:
             self.tally.actuations["clock", direction, Outcome.BLOCKED] += 1
-            gpu.clock_blocked = str(error)
+            gpu.clock_known = known  # what is refused changes nothing
+            gpu.clock_blocked, gpu.clock_blocked_until = str(error), now + gpu.settings.blocked_seconds
+            if not gpu.locked:
+                self._record.note_unlocked(uuid)
             return
         except GpuError as error:
             self._failed(gpu, error, now, "clock", direction)

@@ -103,6 +103,10 @@ def _state(governor: Governor) -> tuple[NodeState, str]:
         which = [each for each, gpu in hands.gpus.items() if gpu.reading is None and bool(gpu.lost) is lost]
         if which:
             return NodeState.DEGRADED, f"{word}: {', '.join(which)}"
+    expected = set(hands.record.record.gpus)
+    expected.update(gpu.uuid for gpu in (() if governor.spec is None else governor.spec.gpus))
+    if missing := sorted(expected - hands.gpus.keys()):
+        return NodeState.DEGRADED, f"GpuMissing: not shown since our start: {', '.join(missing)}"
     if governor.mode is Mode.RELEASE and hands.record.record.gpus:
         return NodeState.ENFORCING, "Releasing"
     return STATES[governor.mode], governor.mode.value
