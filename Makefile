@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check chart crds settings dashboards lock docs golden e2e e2e-down
+.PHONY: help demo test check conformance chart crds settings dashboards lock docs golden e2e e2e-down
 PYTHON ?= python3
 UV := .tools/bin/uv
 BIN := .venv/bin
@@ -34,6 +34,9 @@ check: .venv/ready $(SHIM) ## format, lint, types, import contracts, generated f
 	$(BIN)/python -m wattline.fake.nvml header --check
 	$(BIN)/python -W ignore::DeprecationWarning -m dashboards --check
 	@$(MAKE) --no-print-directory test
+
+conformance: .venv/ready $(SHIM) ## faults, hangs and kills against the node agent without hardware; FULL=1: all of them
+	@$(BIN)/python -W error -m conformance --virtual conformance.ours:Inside $(if $(FULL),--full) $(CONFORMANCE)
 
 crds: .venv/ready ## write the custom resource definitions and their reference from the models
 	$(BIN)/wattline crds crds --reference docs/reference/api.md
