@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from tests.unit.agent.rig import CLOCKS, PRODUCT, FakeGpu, but, load, loads, rig, spec
 
-from wattline.api.powernode import GpuOrder
+from wattline.api.powernode import EmergencyLevel, GpuOrder
 from wattline.model.bounds import bound_watts
 from wattline.model.errors import GpuBlocked, GpuError
 from wattline_agent.governor import Mode
+from wattline_agent.messages import EmergencySeen
 
 UUIDS = ("G0", "G1", "G2", "G3")
 ORDERED = UUIDS[:3]
@@ -38,6 +39,9 @@ class Story(RuleBasedStateMachine):
         self.spec = None
         self.checked = 0
         self.budget_at_write: list[tuple[float, bool]] = []
+        self.signals = 0
+        self.begun: dict[str, tuple[float, float]] = {}
+        """Emergency levels as the test knows them: watts and end."""
         self.watch()
 
     def teardown(self) -> None:
@@ -55,10 +59,15 @@ class Story(RuleBasedStateMachine):
         def noted(uuid, call, old, new):
             governor = self.here.governor
             budget_watts = 0.0 if governor.spec is None else governor.spec.budget_watts
-            self.budget_at_write.append((budget_watts, governor.mode))
+            self.budget_at_write.append((self.tightest(budget_watts), governor.mode))
             note(device, uuid, call, old, new)
 
         device._note = noted
+
+    def tightest(self, budget_watts: float) -> float:
+        """Return the least of a budget and the levels that hold now."""
+        now = self.here.at_seconds
+        return min(budget_watts, *(watts for watts, until in self.begun.values() if now < until), 1e9)
 
     @rule(
         budget=st.sampled_from([500, 700, 900, 1200, 1500, 2000, 2200]),
@@ -66,21 +75,42 @@ class Story(RuleBasedStateMachine):
         enforce=st.sampled_from([True, True, True, False]),
         release=st.sampled_from([False, False, False, True]),
         top=st.sampled_from([None, 1200]),
+        row=st.sampled_from([None, 650.0, 800.0, 1300.0]),
+        ramp=st.sampled_from([None, 50.0]),
     )
-    def order(self, budget, failsafe, enforce, release, top):
+    def order(self, budget, failsafe, enforce, release, top, row, ramp):
         self.generation += 1
         self.spec = but(
             spec(float(budget), gpus=3),
             failsafe_watts=float(failsafe),
             enforce=enforce,
             release=release,
+            emergency=()
+            if row is None
+            else (EmergencyLevel(level="row", budget_watts=row, duration_seconds=30.0),),
+            ramp_up_watts_per_second=ramp,
             gpus=tuple(
                 GpuOrder(uuid=uuid, group=group, clock_mhz_max=top)
                 for uuid, group in zip(ORDERED, GROUPS, strict=True)
             ),
         )
         self.here.order(self.spec, generation=self.generation)
+        if row is not None and enforce and "row" in self.begun:
+            self.begun["row"] = (min(self.begun["row"][0], row), self.begun["row"][1])
         self.here.run(0.4, renewing=False)
+
+    @precondition(lambda self: not self.full_disk and self.spec is not None)
+    @rule(way=st.sampled_from(["http", "file"]), seconds=st.sampled_from([0.2, 0.6]))
+    def an_emergency_is_signalled(self, way, seconds):
+        """Whoever can be written is at its bound with the next look; see the journal's promises for the rest."""
+        self.signals += 1
+        self.here.hear(EmergencySeen(level="row", number=self.signals, way=way))
+        armed = {level.level: level.budget_watts for level in self.spec.emergency if self.spec.enforce}
+        if "row" in armed:
+            held = self.begun.get("row", (armed["row"], 0.0))
+            still = held[0] if self.here.at_seconds < held[1] else armed["row"]
+            self.begun["row"] = (min(still, armed["row"]), self.here.at_seconds + 30.0)
+        self.here.run(seconds, renewing=False)
 
     @rule(seconds=st.sampled_from([0.2, 1.0, 3.0]), renewing=st.booleans(), running=st.integers(0, 8))
     def time_passes(self, seconds, renewing, running):
@@ -176,7 +206,7 @@ class Story(RuleBasedStateMachine):
             assert {uuid for uuid, gpu in gpus.items() if not gpu.persistence} == {"G1"}
         else:
             total = sum(bound_watts(PRODUCT, gpus[uuid].limit_watts, 700.0) for uuid in ORDERED)
-            assert total <= max(self.spec.budget_watts, LEAST_WATTS) + 1e-6
+            assert total <= max(self.tightest(self.spec.budget_watts), LEAST_WATTS) + 1e-6
             assert gpus["G0"].lock_mhz == gpus["G1"].lock_mhz, "members of a group take one clock"
         assert self.here.view().observed_generation == self.generation
 
