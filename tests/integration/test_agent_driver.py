@@ -10,8 +10,8 @@ from tests.integration.agent_box import children, ended, gone
 from tests.integration.test_agent import box, holding  # noqa: F401 - fixtures
 from tests.waiting import block_until
 
-from wattline.api.powernode import NodeState
-from wattline.fake.nvml import Call, Faults
+from wattline.api.powernode import NodeState, Outcome
+from wattline.fake.nvml import Call, Faults, RootOnly
 from wattline.world.load import Load
 
 LIB_RM_VERSION_MISMATCH = 18
@@ -153,3 +153,18 @@ def test_the_device_process_that_hangs_at_the_end_keeps_its_gpus_from_the_next_a
     faults.clear()
     block_until(lambda: gone(device))
     assert f"process {device} hangs in a driver call and is left alone" in ended(agent)[1]
+
+
+def test_an_agent_without_rights_observes_and_says_what_it_would_do(box):  # noqa: F811
+    Faults(box.bank.mapping).setters_for(RootOnly.NOBODY)
+    box.order(1000.0, enforce=False)
+    agent = box.start("--on-stop", "restore")
+    block_until(lambda: box.status() is not None and box.status().observed_generation == 1)
+
+    assert box.status().state is NodeState.OBSERVING
+    assert {gpu.outcome for gpu in box.status().gpus} == {Outcome.NONE}
+    assert all(gpu.reason.startswith("Observing: would limit to") for gpu in box.status().gpus)
+    assert len(json.loads(box.get("/v1/gpus"))["gpus"]) == 2
+    agent.send_signal(signal.SIGTERM)
+    assert ended(agent)[0] == 0
+    assert box.untouched()

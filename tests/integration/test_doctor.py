@@ -33,9 +33,11 @@ writes     nvidia-smi (unit cap.service): runs `nvidia-smi -pl 300` when it is s
 may write  DCGM host engine (process 40): enforces what `dcgmi config --set` told it, again after every reset of a GPU; its memory cannot be read, `dcgmi config --get` shows it
 reads      dcgm-exporter (process 42): reads what the agent reads; it is no harm beside it
 """
-RIGHTS = "" if may_write() else "  blocked  Permissions: neither root nor CAP_SYS_ADMIN\n"
+RIGHTS = "" if may_write() else "  blocked  Permissions: CAP_SYS_ADMIN is missing\n"
 """The tests run as whoever they like."""
-END = "can only observe: setting clocks and limits needs root or CAP_SYS_ADMIN\n"
+END = (
+    "can only observe: setting clocks and limits needs CAP_SYS_ADMIN, which root has outside of containers\n"
+)
 
 
 def golden(here: Box, end: str, more: str = "") -> str:

@@ -81,7 +81,7 @@ class Report:
             yield from _gpu(gpu)
         yield from self._writers()
         if not self.may_write:
-            yield "can only observe: setting clocks and limits needs root or CAP_SYS_ADMIN"
+            yield "can only observe: setting clocks and limits needs CAP_SYS_ADMIN, which root has outside of containers"
         elif self.code:
             yield "cannot hold everything: see above"
         else:

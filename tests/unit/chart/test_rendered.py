@@ -419,6 +419,12 @@ def test_without_emergencies_the_agent_has_no_token_and_nobody_a_role():
     assert "wattline-emergency" not in text
 
 
+def test_an_agent_that_only_observes_has_no_capability_at_all():
+    (agent,) = containers(pods(objects("agent.observeOnly=true"))["agent"])
+
+    assert agent["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
 def test_settings_of_the_agent_reach_it_and_it_understands_them():
     (container,) = containers(
         pods(objects("agent.settings.probe_seconds=20", "agent.settings.heat.hold_celsius=12"))["agent"]
