@@ -30,6 +30,12 @@ class Reasons:
             self._journal.note(
                 about("PowerNode", None, self._node), f"{self._last.state} → {view.state}", view.reason
             )
+        if self._last is not None and _source(self._last) != _source(view):
+            self._journal.note(
+                about("PowerNode", None, self._node),
+                f"budget {_source(self._last)} → {_source(view)}",
+                "the tightest source counts",
+            )
         for move in view.moves:
             if (move.at_seconds, move.number) > self._moved:
                 self._moved = (move.at_seconds, move.number)
@@ -50,6 +56,14 @@ class Reasons:
     def _note(self, uuid: str, what: str, why: str) -> None:
         also = self._touched.get(uuid, ())
         self._journal.note(about("GPU", None, uuid), f"{self._node} {uuid}: {what}", why, also=also)
+
+
+def _source(view: View) -> str:
+    """Return what sets the budget, without its watts: orders move these all the time."""
+    source = view.budget_source
+    if source is None:
+        return "of nobody"
+    return f"by {source.kind}" + (f" {source.name}" if source.name else "")
 
 
 def _touched(order: OrderSeen | None, pods: Iterable[PodGpus]) -> dict[str, tuple[str, ...]]:

@@ -59,7 +59,7 @@ def load(path: Path, boot_id: str, speed: float) -> Record:
         raise Unreadable(f"{path}: {error}") from error
     try:
         return _parse(raw, boot_id, speed)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise Unreadable(
             f"{path}: not a record of schema {SCHEMA} ({type(error).__name__}: {error})"
         ) from error
@@ -146,9 +146,7 @@ class RecordFile:
         """Note that no lock of ours is on a GPU; where that cannot be saved, its end is only asked for once more."""
         was = self.record.gpus.get(uuid)
         if was is not None and was.clock_touched:
-            self._try(
-                replace(self.record, gpus=self.record.gpus | {uuid: replace(was, clock_touched=False)})
-            )
+            self._try(replace(self.record, gpus=self.record.gpus | {uuid: replace(was, clock_touched=False)}))
 
     def forget(self, uuid: str) -> None:
         """Drop one GPU's values once they are put back; a full disk only makes that happen again later."""

@@ -2,9 +2,9 @@
 
 from tests.unit.agent.rig import but, load, loads, replica, rig, spec
 
-from wattline.api.powernode import PodGpus
+from wattline.api.powernode import EmergencyLevel, PodGpus
 from wattline.model.errors import GpuBlocked
-from wattline_agent.messages import OrderSeen
+from wattline_agent.messages import EmergencySeen, OrderSeen
 from wattline_agent.reasons import Reasons
 
 
@@ -54,6 +54,21 @@ def test_a_clock_is_told_in_megahertz_and_full_speed_by_its_name(tmp_path):
     reasons = followed(rig(tmp_path), but(bounded, replicas=()))
 
     assert "n1 G0: clock full speed → 1500 MHz" in [what for _, what, _ in told(reasons, "GPU/G0")]
+
+
+def test_an_emergency_is_told_of_the_node_when_it_begins_and_when_it_ends(tmp_path):
+    here = rig(tmp_path)
+    level = EmergencyLevel(level="row-a", budget_watts=700.0, duration_seconds=2.0)
+    reasons = followed(here, but(spec(1000.0), emergency=(level,)))
+    here.hear(EmergencySeen(level="row-a", number=1, way="http"))
+    for _ in range(4):
+        here.run(1.0)
+        reasons.take(here.view(), None)
+
+    assert [what for _, what, _ in told(reasons, "powernode/n1") if "Emergency" in what] == [
+        "budget by Order → by Emergency row-a",
+        "budget by Emergency row-a → by Order",
+    ]
 
 
 def test_a_release_is_told_with_its_reason(tmp_path):

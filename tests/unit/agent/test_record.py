@@ -74,6 +74,15 @@ def test_a_lease_that_cannot_be_saved_holds_for_this_process(tmp_path):
         pytest.param('{"schema": 99}', id="a schema of the future"),
         pytest.param('{"schema": 1, "boot_id": "b1", "gpus": {"G0": {"limit_watts": "x"}}}', id="no number"),
         pytest.param("\x00" * 64, id="zeros after a crash"),
+        pytest.param(
+            '{"schema": 1, "boot_id": "b1", "speed": 1, "fence": {"uid": "u", "epoch": Infinity, "generation": 1}}',
+            id="no end of epochs",
+        ),
+        pytest.param(
+            '{"schema": 1, "boot_id": "b1", "speed": 1, "fence": {"uid": "u", "epoch": 1, "generation": 1},'
+            ' "emergencies": {"armed": {"row": {"budget_watts": -5, "duration_seconds": 9}}}}',
+            id="a level below nothing",
+        ),
     ],
 )
 def test_a_record_that_makes_no_sense_is_left_as_it_is(tmp_path, text):
