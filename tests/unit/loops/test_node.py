@@ -1,5 +1,6 @@
 """One second of a node: bounds by minimum, requests by maximum, watts inside the budget."""
 
+from dataclasses import replace
 from math import fsum
 
 import pytest
@@ -10,7 +11,7 @@ from wattline.api.base import PowerClass
 from wattline.api.powernode import GpuOrder, LeaseRef, PowerNodeSpec, ReplicaOrder
 from wattline.loops.node import GpuSeen, NodeSeen, NodeState, ReplicaSeen, decide
 from wattline.model.bounds import bound_watts
-from wattline.model.gpu import EventReason, GpuIdentity, GpuReading
+from wattline.model.gpu import EventReason, GpuIdentity, GpuReading, Ramp
 
 PRODUCT = "NVIDIA H100 80GB HBM3"
 CLOCKS = tuple(range(345, 1981, 15))
@@ -222,6 +223,39 @@ def test_a_gpu_is_tuned_to_inference_where_a_replica_runs_on_it_alone():
     )
 
     assert [decision.targets[uuid].serves for uuid in ("G0", "G1")] == [True, False]
+
+
+OWN = Ramp(on=True, preset=0, up_watts_per_second=150.0, floor_percent=0.0)
+
+
+@pytest.mark.parametrize(
+    ("own", "down", "at_once"),
+    [
+        pytest.param(
+            OWN, None, True, id="a device that keeps its share of the ramp by itself goes all the way"
+        ),
+        pytest.param(None, None, False, id="one that cannot steps"),
+        pytest.param(replace(OWN, on=False), None, False, id="one that does not steps"),
+        pytest.param(replace(OWN, up_watts_per_second=900.0), None, False, id="one that is too fast steps"),
+        pytest.param(OWN, 100.0, False, id="downwards no device keeps a ramp"),
+    ],
+)
+def test_a_ramp_is_kept_by_the_device_or_by_steps(own, down, at_once):
+    low = GpuReading(0, 300, 300, 0, 300, 990, 60, 30, EventReason.SW_POWER_CAP, persistence=True, ramp=own)
+    here = spec(order(0), order(1), ramp_up_watts_per_second=300.0, ramp_down_watts_per_second=down)
+    decision = decide(here, NodeState(), seen(gpu(0, reading=low), gpu(1, reading=low)))
+
+    assert ({*limits(decision).values()} == {700.0}) is at_once
+
+
+def test_steps_have_what_devices_leave_of_the_ramp():
+    """One of two devices keeps its half by itself: the other steps by half of the ramp, and not by the whole."""
+    low = GpuReading(0, 300, 300, 0, 300, 990, 60, 30, EventReason.SW_POWER_CAP, persistence=True)
+    here = spec(order(0), order(1), ramp_up_watts_per_second=300.0)
+    decision = decide(here, NodeState(), seen(gpu(0, reading=replace(low, ramp=OWN)), gpu(1, reading=low)))
+
+    assert limits(decision)["G0"] == 700
+    assert 300 < limits(decision)["G1"] <= 460
 
 
 def test_the_nodes_ramp_is_shared_by_its_gpus():

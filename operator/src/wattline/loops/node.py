@@ -100,7 +100,7 @@ def decide(spec: PowerNodeSpec, state: NodeState, seen: NodeSeen) -> NodeDecisio
     claims = heat.claims(asked, hot)
     cool_watts = heat.cool_watts(state.cool_watts, hot, claims)
     grants = {grant.name: grant for grant in share.divide(free_watts, claims, name="the node's budget")}
-    ramp_watts = _ramp_each(spec)
+    ramp_watts = ramp.share_watts_per_second(spec)
     targets: dict[str, GpuTarget] = {}
     for group in groups:
         limits = watts.limits(group, grants[group.name].watts)
@@ -159,13 +159,6 @@ def _slower(target: GpuTarget, now: ramp.Setting) -> GpuTarget:
         clock_why="Ramp" if clock_moves else target.clock_why,
         clock_detail="on its way, as fast as the node's ramp allows" if clock_moves else target.clock_detail,
     )
-
-
-def _ramp_each(spec: PowerNodeSpec) -> float | None:
-    """Return what each GPU may rise by in a second, so that all of them together keep the node's ramp."""
-    if spec.ramp_up_watts_per_second is None or not spec.gpus:
-        return None
-    return spec.ramp_up_watts_per_second / len({order.uuid for order in spec.gpus})
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ from wattline.policy import smooth
 
 PIECES = 24
 """Ours: a step of clock or limit is cut into so many pieces at most."""
+ROUNDED_RATIO = 0.01
+"""Ours: a device rounds a ramp it is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +39,16 @@ def step(
 ) -> tuple[smooth.SmoothState, dict[str, Setting]]:
     """Return the settings for now of the GPUs whose step may not go all the way.
 
-    Without a ramp there are none. A group whose devices all smooth their own power goes all the way.
+    Without a ramp there are none. A group whose devices all keep their share of the ramp by themselves goes all the
+    way, and the others have the rest of it.
     """
-    bounds = smooth.SmoothSpec(spec.ramp_up_watts_per_second, spec.ramp_down_watts_per_second)
-    if bounds.up_watts_per_second is None and bounds.down_watts_per_second is None:
+    if spec.ramp_up_watts_per_second is None and spec.ramp_down_watts_per_second is None:
         return state, {}
+    by_themselves = {group.name for group in groups if _keeps(group, spec)}
+    bounds = smooth.SmoothSpec(
+        _rest(spec, [group for group in groups if group.name in by_themselves]),
+        spec.ramp_down_watts_per_second,
+    )
     hurry = (
         seen.tighten_only or fsum(gpu.bound_watts for gpu in seen.gpus.values()) > seen.budget_watts + 1e-6
     )
@@ -49,10 +56,7 @@ def step(
     steps: list[smooth.Step] = []
     for group in sorted(groups, key=lambda each: CLASSES.index(each.power_class)):
         gpus = {order.uuid: gpu for order, gpu in group.members}
-        if all(
-            gpu.reading is not None and gpu.reading.ramp is not None and gpu.reading.ramp.on
-            for gpu in gpus.values()
-        ):
+        if group.name in by_themselves:
             continue
         rungs = _ladder(gpus, {uuid: targets[uuid] for uuid in gpus})
         if not rungs:
@@ -70,6 +74,33 @@ def step(
         if decided.pieces[name] < len(rungs) - 1
         for uuid, setting in rungs[decided.pieces[name]].items()
     }
+
+
+def share_watts_per_second(spec: PowerNodeSpec) -> float | None:
+    """Return what each GPU may rise by in a second, so that all of them together keep the node's ramp; none: no bound."""
+    if spec.ramp_up_watts_per_second is None or not spec.gpus:
+        return None
+    return spec.ramp_up_watts_per_second / len({order.uuid for order in spec.gpus})
+
+
+def _keeps(group: Group, spec: PowerNodeSpec) -> bool:
+    """Whether the devices of a group keep their share by themselves; downwards they do not, so not with such a ramp."""
+    share = share_watts_per_second(spec)
+    if share is None or spec.ramp_down_watts_per_second is not None:
+        return False
+    ramps = [None if gpu.reading is None else gpu.reading.ramp for _, gpu in group.members]
+    return all(
+        ramp is not None and ramp.on and ramp.up_watts_per_second <= share * (1 + ROUNDED_RATIO)
+        for ramp in ramps
+    )
+
+
+def _rest(spec: PowerNodeSpec, by_themselves: Sequence[Group]) -> float | None:
+    """Return what is left of the ramp upwards for the GPUs that do not keep it by themselves."""
+    share = share_watts_per_second(spec)
+    if share is None or spec.ramp_up_watts_per_second is None:
+        return spec.ramp_up_watts_per_second
+    return spec.ramp_up_watts_per_second - share * sum(len(group.members) for group in by_themselves)
 
 
 def _hot(group: Group) -> bool:
