@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 from tests.unit.agent.rig import Rig, but, spec
 
-from wattline.api.powernode import PowerNodeSpec
+from wattline.api.powernode import EmergencyLevel, PowerNodeSpec
 from wattline.fake.nvml import Twin
 from wattline.model.gpu import EventReason
 from wattline.world.gpu import PRODUCTS, Gpu
-from wattline.world.load import compute_bound
+from wattline.world.load import IDLE, Load, compute_bound
+from wattline_agent.messages import EmergencySeen
 
 HARDWARE = EventReason.HW_SLOWDOWN | EventReason.HW_THERMAL | EventReason.HW_POWER_BRAKE
+FULL_LOAD = compute_bound(700.0)
 FULL = but(spec(1428.0), replicas=())
 
 
@@ -23,7 +25,9 @@ class Machine:
     rig: Rig
     gpus: list[Gpu]
 
-    def run(self, seconds: int, order: PowerNodeSpec | None = None, generation: int = 1) -> list[float]:
+    def run(
+        self, seconds: int, order: PowerNodeSpec | None = None, generation: int = 1, load: Load = FULL_LOAD
+    ) -> list[float]:
         """Return the node's draw at the end of every second."""
         if order is not None:
             self.rig.order(order, generation=generation)
@@ -34,7 +38,7 @@ class Machine:
                 self.rig.governor.tick(self.rig.at_seconds)
                 self.rig.at_seconds = round(self.rig.at_seconds + 0.2, 3)
                 for gpu in self.gpus:
-                    gpu.advance(self.rig.at_seconds, compute_bound(700.0))
+                    gpu.advance(self.rig.at_seconds, load)
             draws.append(sum(gpu.watts for gpu in self.gpus))
         return draws
 
@@ -121,3 +125,26 @@ def test_a_ramp_holds_nothing_back_on_the_way_down(tmp_path):
     draws = here.run(10, but(RAMPED, ramp_down_watts_per_second=10.0, budget_watts=900.0), generation=2)
 
     assert max(draws[1:]) <= 900.0, "a budget that falls is urgent"
+
+
+@pytest.mark.parametrize("order", [pytest.param(FULL, id="free"), pytest.param(RAMPED, id="with a ramp")])
+def test_a_step_in_load_stays_inside_the_budget_and_settles(tmp_path, order):
+    here = machine(tmp_path)
+    here.run(30, but(order, budget_watts=900.0), load=IDLE)
+    draws = here.run(60)
+
+    assert max(draws) <= 900.0
+    assert max(draws[20:]) - min(draws[20:]) <= 20.0
+    assert draws[-1] >= 0.93 * 900.0
+
+
+def test_after_an_emergency_the_node_comes_back_by_its_ramp(tmp_path):
+    here = machine(tmp_path)
+    level = EmergencyLevel(level="row", budget_watts=700.0, duration_seconds=20.0)
+    here.run(60, but(RAMPED, emergency=(level,)))
+    here.rig.hear(EmergencySeen(level="row", number=1, way="http"))
+    draws = here.run(60)
+
+    assert max(draws[1:19]) <= 700.0
+    assert risen(draws[19:]) <= 60.0 * 1.1
+    assert draws[-1] >= 1200.0
