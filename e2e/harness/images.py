@@ -87,7 +87,7 @@ class Images:
         """Return what an image is made from, in one word."""
         whole = hashlib.sha256(self.base_inputs.encode() if image.base else b"")
         whole.update(self.inputs(image.on).encode() if image.on else b"")
-        for path in _files(image.sources):
+        for path in files(image.sources):
             whole.update(
                 f"{path.relative_to(REPOSITORY)}\0{path.stat().st_mode & 0o111}\0".encode()
                 + path.read_bytes()
@@ -248,7 +248,7 @@ class _Context:
 
     def __enter__(self) -> Path:
         shutil.rmtree(self._folder, ignore_errors=True)
-        for path in _files(self._sources):
+        for path in files(self._sources):
             target = self._folder / path.relative_to(REPOSITORY)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, target)
@@ -258,7 +258,7 @@ class _Context:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _files(sources: tuple[str, ...]) -> list[Path]:
+def files(sources: tuple[str, ...]) -> list[Path]:
     """Return the files below some paths that git tracks or would track."""
     own = ("-c", "safe.directory=*")  # root may read the checkout of the user who called sudo
     listed = run(
