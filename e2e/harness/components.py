@@ -89,6 +89,7 @@ class Components:
             "--leader-elect=false",
             "--kube-api-qps=200",
             "--kube-api-burst=400",
+            "--horizontal-pod-autoscaler-sync-period=2s",  # else 15 s, for which a test would wait
             f"--secure-port={settings.controller_manager_port}",
         ]
 

@@ -57,7 +57,7 @@ def let_go(cluster: Cluster) -> None:
         names = {each["metadata"]["name"] for each in cluster.get("nodes", "-l", "type=kwok")["items"]}
         return not names & {each["metadata"]["name"] for each in cluster.get("pnode")["items"]}
 
-    wait_until(forgotten, "the KWOK nodes are let go", timeout_seconds=60, every_seconds=0.5)
+    wait_until(forgotten, "the KWOK nodes are let go", timeout_seconds=120, every_seconds=0.5)
 
 
 class Kwok:

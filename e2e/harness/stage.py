@@ -6,12 +6,14 @@ import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.agents import allowed
 from harness.cluster import Cluster
 from harness.command import HarnessError, run, wait_until
 from harness.images import WATTLINE
@@ -25,6 +27,11 @@ MODEL = "Qwen/Qwen3-Coder-30B-A3B-Instruct-FP8"
 OTHER_MODEL = "openai/gpt-oss-20b"
 MANAGED = "wattline.dev/managed"
 API = "wattline.dev/v1alpha1"
+
+SERVING = "serving-row"
+"""The domain that the last suites share."""
+SERVING_WATTS = 3600.0
+SERVING_BUDGET = {"watts": SERVING_WATTS, "nodeOverheadWatts": 300, "reservedWatts": 200}
 
 
 class Stage:
@@ -109,11 +116,10 @@ class Stage:
 
     def engine(self, model: str = MODEL, *, gpus: int = 1) -> dict[str, Any]:
         """Return a pod's spec that serves a model on simulated GPUs of the node."""
-        address = self.get("pod", "world")["status"]["podIP"]
         container = {
             "name": "engine",
             "image": WATTLINE.name,
-            "args": ["fake-engine", f"--world=http://{address}:9900", f"--model={model}", "--loading=1"],
+            "args": ["fake-engine", f"--world={self.world.url}", f"--model={model}", "--loading=1"],
             "ports": [{"name": "http", "containerPort": 8000}],
             "readinessProbe": {"httpGet": {"path": "/health", "port": "http"}, "periodSeconds": 1},
             "resources": {"limits": {"nvidia.com/gpu": gpus}},
@@ -162,23 +168,48 @@ def external(name: str, tenant: str, **spec: Any) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A cluster with the chart, a world of GPUs beside it, and their node opted in."""
+
+    cluster: Cluster
+    node: str
+    world: World
+
+
 @contextmanager
-def stage(cluster: Cluster, name: str, *values: str) -> Iterator[Stage]:
-    """The chart installed, with values as for --set, and a world beside it; all of it goes at the end."""
+def installed(cluster: Cluster) -> Iterator[Installed]:
+    """Install the chart for as long as the block runs, for any number of stages one after the other."""
     provider = cluster.provider
     if not isinstance(provider, Local):
         pytest.skip("simulated GPUs are on the local provider's node only")
-    node, namespace = provider.settings.node, f"{name}-{secrets.token_hex(3)}"
+    node, namespace = provider.settings.node, f"world-{secrets.token_hex(3)}"
     world, release = World(cluster, provider.settings), Release(cluster)
-    made = Stage(cluster, namespace, node, world)
+    anew = [f"{part}.podAnnotations.installed={namespace}" for part in ("operator", "gateway", "agent")]
     with ExitStack() as undo:
         undo.callback(cluster.kubectl, "delete", "namespace", namespace, "--wait=false", check=False)
-        undo.callback(release.uninstall)
-        release.install("restore.timeoutSeconds=15", *values)
         cluster.make_namespace(namespace)
+        undo.callback(world.stop, namespace)
         world.start(namespace)
+        undo.callback(release.uninstall)
+        # orders of an operator before, whose lease is gone: ours would wait until he cannot lead any more
+        cluster.kubectl("delete", "pnode", "--all", "--timeout=30s", check=False)
+        release.install(*anew, "restore.timeoutSeconds=15", allowed(cluster))
         undo.callback(cluster.kubectl, "label", "node", node, f"{MANAGED}-", check=False)
         cluster.kubectl("label", "node", node, f"{MANAGED}=true", "--overwrite")
+        yield Installed(cluster, node, world)
+
+
+@contextmanager
+def stage(beside: Installed, name: str) -> Iterator[Stage]:
+    """A namespace of the suite's own; at its end nothing is declared any more, and its pods end."""
+    cluster, namespace = beside.cluster, f"{name}-{secrets.token_hex(3)}"
+    made = Stage(cluster, namespace, beside.node, beside.world)
+    with ExitStack() as undo:
+        undo.callback(cluster.kubectl, "delete", "namespace", namespace, "--wait=false", check=False)
+        cluster.make_namespace(namespace)
+        at_once = ("--all", "--grace-period=1", "--wait=false")
+        undo.callback(made.kubectl, "delete", "pods", *at_once, check=False)
         undo.callback(made.clear, "wpool", "wf")
         undo.callback(cluster.kubectl, "delete", "pdom", "--all", "--timeout=30s", check=False)
         yield made

@@ -19,16 +19,28 @@ class World:
     def __init__(self, cluster: Cluster, settings: Settings) -> None:
         self._cluster = cluster
         self._settings = settings
+        self._url = ""
 
     @property
     def path(self) -> Path:
         """The memory that the fake driver and the world share."""
         return self._settings.fake_state / f"fake/{self._settings.node}.gpus"
 
+    @property
+    def url(self) -> str:
+        """Where engines reach it, once it has started."""
+        return self._url
+
     def start(self, namespace: str) -> None:
         """Run the world in a namespace, and return once its GPUs are there."""
         self._cluster.apply(self._pod(), namespace=namespace)
         self._cluster.kubectl("wait", "-n", namespace, "--for=condition=Ready", "pod/world", "--timeout=60s")
+        address = self._cluster.get("pod", "world", "-n", namespace)["status"]["podIP"]
+        self._url = f"http://{address}:9900"
+
+    def stop(self, namespace: str) -> None:
+        """Take the world away; on return another may take its place."""
+        self._cluster.kubectl("delete", "-n", namespace, "pod/world", "--ignore-not-found", "--timeout=30s")
 
     def limits_watts(self, since: int = 0) -> Iterator[dict[int, float]]:
         """Yield the power limits of all GPUs each time one changed, from the ``since``-th record on."""

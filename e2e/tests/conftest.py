@@ -13,6 +13,17 @@ from harness.images import PLAIN, PRODUCT
 from harness.kwok import Kwok
 from harness.provider import choose
 from harness.settings import REPOSITORY, Settings
+from harness.stage import (
+    SERVING,
+    SERVING_BUDGET,
+    SERVING_WATTS,
+    Installed,
+    Stage,
+    domain,
+    installed,
+    pool,
+    stage,
+)
 from harness.turn import turn
 
 TURN = pytest.StashKey[ExitStack]()
@@ -72,6 +83,32 @@ def images(cluster: Cluster) -> tuple[str, ...]:
     """The product's images, on every node; their names."""
     cluster.load(*PRODUCT)
     return tuple(image.name for image in PRODUCT)
+
+
+@pytest.fixture(scope="session")
+def wattline(cluster: Cluster, images: tuple[str, ...]) -> Iterator[Installed]:
+    """The chart installed once for all suites that do not install it themselves; those come before."""
+    with installed(cluster) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def serving(wattline: Installed) -> Iterator[Stage]:
+    """A pool of two engines under an enforced domain, for the suites that come last: they use it and change it little."""
+    with stage(wattline, "serving") as made:
+        made.cluster.apply(domain(SERVING, SERVING_WATTS, budget=SERVING_BUDGET))
+        made.apply(pool("coder", replicas=2, template={"spec": made.engine()}))
+        made.served("coder", 2, seconds=90)
+        yield made
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Suites that install the chart themselves, or do without it, come before those that share one installation; of
+    these, the ones that share a pool come last.
+    """
+    items.sort(
+        key=lambda item: sum(name in getattr(item, "fixturenames", ()) for name in ("wattline", "serving"))
+    )
 
 
 @pytest.fixture(scope="session")

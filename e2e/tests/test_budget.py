@@ -9,16 +9,15 @@ from typing import Any
 
 import pytest
 
-from harness.cluster import Cluster
 from harness.command import wait_until
 from harness.judge import Judge
 from harness.metrics import series, told_by
 from harness.replay import Traffic, runs
 from harness.site import Site, budget
-from harness.stage import MODEL, OTHER_MODEL, stage
+from harness.stage import MODEL, OTHER_MODEL, Installed, stage
 from harness.watch import Watch, now
 
-TRAFFIC_SECONDS = float(os.environ.get("WATTLINE_E2E_TRAFFIC_SECONDS", "130"))
+TRAFFIC_SECONDS = float(os.environ.get("WATTLINE_E2E_TRAFFIC_SECONDS", "120"))
 SEED = int(os.environ.get("WATTLINE_E2E_SEED", "4"))
 SESSIONS_PER_SECOND = 0.11
 ROW, HALL = "budget-row", "budget-hall"
@@ -75,8 +74,8 @@ class Day:
 
 
 @pytest.fixture(scope="module")
-def site(cluster: Cluster, images: tuple[str, ...]) -> Iterator[Site]:
-    with stage(cluster, "budget") as made:
+def site(wattline: Installed) -> Iterator[Site]:
+    with stage(wattline, "budget") as made:
         site = Site(made)
         site.domain(ROW, ROW_WATTS)
         site.pool("coder", 3, finish_seconds=25, routing={"consolidateBelow": 0})

@@ -1,5 +1,6 @@
 """What people do first: the README's five commands, as written, and every example."""
 
+import json
 import os
 import re
 import stat
@@ -236,7 +237,9 @@ def test_every_example_is_accepted_or_says_what_it_lacks(contact: Contact, clean
         assert words in found["message"]
 
 
-def test_the_example_of_a_workflow_runs_on_the_example_of_a_pool(contact: Contact, clean: str) -> None:
+def test_the_example_of_a_workflow_runs_on_the_example_of_a_pool_and_says_what_it_cost(
+    contact: Contact, clean: str
+) -> None:
     folder = REPOSITORY / "examples/cluster"
     contact.cluster.kubectl(
         "apply", "-n", clean, "-f", folder / "coder-pool.yaml", "-f", folder / "workflow-on-apply.yaml"
@@ -252,6 +255,13 @@ def test_the_example_of_a_workflow_runs_on_the_example_of_a_pool(contact: Contac
         timeout_seconds=130,
     )
 
-    run_of = contact.cluster.get("wf", "fix-issue", "-n", clean)["status"]["run"]
-    assert run_of["progress"] == "3/3"
-    assert run_of["joules"] > 0
+    status = contact.cluster.get("wf", "fix-issue", "-n", clean)["status"]
+    run_of = status["run"]
+    assert (status["reason"], run_of["progress"]) == ("AllStepsDone", "3/3"), run_of
+    assert set(json.loads(run_of["steps"][0]["answer"])) == {"functions", "why"}
+    assert run_of["steps"][2]["answer"].startswith(("1 lines: ", "2 lines: "))
+    assert run_of["tokens"] > 0
+    assert 0 < run_of["joules"] < 400_000
+    printed = contact.cluster.kubectl("get", "wf", "fix-issue", "-n", clean)
+    assert printed.split()[:7] == ["NAME", "PHASE", "STEPS", "ENERGY(J)", "BUDGET(J)", "REASON", "AGE"]
+    assert {"Succeeded", "3/3"} <= set(printed.split())

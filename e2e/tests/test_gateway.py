@@ -2,23 +2,19 @@
 
 import json
 import urllib.request
-from collections.abc import Iterator
 
 import pytest
 
-from harness.cluster import Cluster, Components
+from harness.cluster import Components
 from harness.command import wait_until
-from harness.stage import MODEL, Stage, domain, pool, stage
+from harness.stage import MODEL, SERVING, SERVING_WATTS, Stage
 
 
 @pytest.fixture(scope="module")
-def served(cluster: Cluster, images: tuple[str, ...]) -> Iterator[Stage]:
-    """A pool of two replicas under an enforced domain, and the gateway sends turns to both."""
-    with stage(cluster, "gateway") as made:
-        cluster.apply(domain("gateway-row", 4000, budget={"watts": 4000, "nodeOverheadWatts": 300}))
-        made.apply(pool("coder", replicas=2, template={"spec": made.engine()}))
-        until_usable(made)
-        yield made
+def served(serving: Stage) -> Stage:
+    """The pool whose replicas get turns."""
+    until_usable(serving)
+    return serving
 
 
 def until_usable(served: Stage, *, without: str = "") -> None:
@@ -36,7 +32,7 @@ def test_top_shows_draw_and_heat_of_this_moment(served: Stage) -> None:
     lines = served.wattline("top").splitlines()
     rows = {line.split()[0]: line.split() for line in lines if line and line[0] != " "}  # notes are indented
 
-    assert rows["gateway-row"][1:3] == ["Enforce", "4000"]
+    assert rows[SERVING][1:3] == ["Enforce", f"{SERVING_WATTS:.0f}"]
     node = dict(zip(rows["NODE"], rows["node1"], strict=False))
     assert node["STATE"] == "Enforcing"
     assert float(node["DRAW(W)"]) > 8 * 50

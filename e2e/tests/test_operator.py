@@ -2,20 +2,21 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from kubernetes import client
 
-from harness.agents import allowed, answering
+from harness.agents import answering
 from harness.cluster import Cluster
 from harness.command import wait_until
 from harness.kwok import fleet, let_go
 from harness.local import Local
 from harness.operators import Operators
 from harness.release import NAMESPACE
-from harness.stage import MANAGED, Stage, domain, pool, stage
+from harness.stage import MANAGED, Installed, Stage, domain, pool, stage
 
 NODES, POOLS, DOMAINS = 80, 30, 10
 """With a PowerNode for each node two hundred objects, of 640 GPUs and as many engines."""
@@ -85,13 +86,15 @@ def objects() -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def operators(cluster: Cluster, images: tuple[str, ...], api: client.ApiClient) -> Iterator[Measured]:
+def operators(wattline: Installed, api: client.ApiClient) -> Iterator[Measured]:
     """A cluster of two hundred objects that all hold, with agents that answer."""
+    cluster = wattline.cluster
     provider = cluster.provider
     if not isinstance(provider, Local):
         pytest.skip("nodes that exist in the API alone need the local provider")
     with (
-        stage(cluster, "operator", allowed(cluster), "gateway.replicas=0") as made,
+        stage(wattline, "operator") as made,
+        _no_gateway(cluster),
         fleet(cluster) as kwok,
     ):
         names = kwok.add(NODES, gpus=GPUS, labels={MANAGED: "true"})
@@ -101,6 +104,17 @@ def operators(cluster: Cluster, images: tuple[str, ...], api: client.ApiClient) 
                 yield Measured(cluster)
             finally:
                 let_go(cluster)
+
+
+@contextmanager
+def _no_gateway(cluster: Cluster) -> Iterator[None]:
+    """Nobody asks engines that are none how they are; that would be measured as noise."""
+    scale = ("scale", "deploy/wattline-gateway", "-n", NAMESPACE)
+    cluster.kubectl(*scale, "--replicas=0")
+    try:
+        yield
+    finally:
+        cluster.kubectl(*scale, "--replicas=1")
 
 
 def _declare(made: Stage, declared: list[dict[str, Any]]) -> None:

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from kubernetes import client
 
-from harness.agents import allowed, answering
+from harness.agents import answering
 from harness.cluster import Cluster
 from harness.command import wait_until
 from harness.kwok import fleet, let_go
 from harness.local import Local
 from harness.operators import Operators
 from harness.release import NAMESPACE
-from harness.stage import MANAGED, OTHER_MODEL, Stage, domain, pool, stage
+from harness.stage import MANAGED, OTHER_MODEL, Installed, Stage, domain, pool, stage
 
 GATE = "wattline.dev/placement"
 UNCAPPED = "wattline.dev/uncapped"
@@ -26,8 +26,8 @@ WANTED_WATTS = 204.0
 
 
 @pytest.fixture(scope="module")
-def staged(cluster: Cluster, images: tuple[str, ...]) -> Iterator[Stage]:
-    with stage(cluster, "pools", allowed(cluster)) as made:
+def staged(wattline: Installed) -> Iterator[Stage]:
+    with stage(wattline, "pools") as made:
         yield made
 
 

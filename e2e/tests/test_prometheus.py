@@ -14,7 +14,7 @@ from harness.command import run, wait_until
 from harness.prometheus import PORTS, Prometheus, running
 from harness.release import CHART, NAMESPACE, Release
 from harness.settings import REPOSITORY
-from harness.stage import domain, external, pool, stage
+from harness.stage import SERVING_WATTS, Stage, external
 from harness.traffic import Agents
 
 VARIABLES = {"$__rate_interval": "30s", "$__range": "5m"}
@@ -25,28 +25,25 @@ PANELS = [
     for panel in page["panels"]
     if panel["type"] != "row"
 ]
-DOMAIN = domain("scraped-row", 3600, budget={"watts": 3600, "nodeOverheadWatts": 300, "reservedWatts": 200})
+TRAFFIC_SECONDS = 15.0
+IN_AN_EMERGENCY = ',source="Emergency"'
 SMALL = {"maxJoules": 1.0, "maxDurationSeconds": 3600.0, "onExceeded": "Warn"}
 
 
 @pytest.fixture(scope="module")
-def agents(cluster: Cluster, images: tuple[str, ...]) -> Iterator[Agents]:
-    """A pool of two engines under an enforced domain, and agents whose workflow has a small budget."""
-    with stage(cluster, "scraped") as made:
-        cluster.apply(DOMAIN)
-        made.apply(pool("coder", replicas=2, template={"spec": made.engine()}))
-        made.apply(external("fix-issue", "web", budget=SMALL))
-        made.served("coder", 2, seconds=90)
-        agents = made.agents("fix-issue")
-        wait_until(lambda: agents.run("first", 1) == 1, "an agent is answered", every_seconds=0.5)
-        yield agents
+def agents(serving: Stage) -> Agents:
+    """Agents whose workflow has a small budget."""
+    serving.apply(external("scraped", "web", budget=SMALL))
+    agents = serving.agents("scraped")
+    wait_until(lambda: agents.run("first", 1) == 1, "an agent is answered", every_seconds=0.5)
+    return agents
 
 
 @pytest.fixture(scope="module")
 def scraped(
     cluster: Cluster, agents: Agents, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Prometheus]:
-    """A Prometheus with the chart's rules that has seen half a minute of traffic."""
+    """A Prometheus with the chart's rules that has seen some traffic."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with running(
@@ -63,7 +60,7 @@ def scraped(
         for batch in range(100):
             agents.runs([f"run-{batch}-{number}" for number in range(4)], turns=3)
             agents.ask(f"too-long-{batch}", [{"role": "user", "content": "x " * 4_000_000}])
-            if time.monotonic() - began > 30:
+            if time.monotonic() - began > TRAFFIC_SECONDS:
                 break
         yield made
 
@@ -118,6 +115,9 @@ def test_a_panel_shows_something(scraped: Prometheus, panel: dict[str, object]) 
         expr = target["expr"]
         for variable, value in VARIABLES.items():
             expr = expr.replace(variable, value)
+        expr = expr.replace(
+            IN_AN_EMERGENCY, ""
+        )  # the series are there, and have none of these values in quiet times
         expr = re.sub(r"\$(domain|pool|node|gpu|workflow)\b", ".+", expr)
         values = [float(series["value"][1]) for series in scraped.query(expr)]
 
@@ -163,4 +163,4 @@ def test_watts_add_up_across_the_parts(scraped: Prometheus) -> None:
     )
 
     assert operator == pytest.approx(agent, rel=0.5)
-    assert greatest <= DOMAIN["spec"]["budget"]["watts"]
+    assert greatest <= SERVING_WATTS

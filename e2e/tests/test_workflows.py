@@ -1,7 +1,5 @@
 """Workflows that run when they are applied: a Job for each run, through the gateway, to its end whatever is killed."""
 
-import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,7 +10,7 @@ from harness.command import wait_until
 from harness.images import PLAIN
 from harness.metrics import series
 from harness.settings import REPOSITORY
-from harness.stage import MODEL, Stage, external, pool, stage
+from harness.stage import MODEL, Stage, external
 from harness.traffic import Agents
 
 EXAMPLE = REPOSITORY / "examples/cluster/workflow-on-apply.yaml"
@@ -81,28 +79,9 @@ class Workflows:
 
 
 @pytest.fixture(scope="module")
-def workflows(cluster: Cluster, images: tuple[str, ...], plain: str) -> Iterator[Workflows]:
-    """The chart, a pool of one simulated engine, and a namespace for workflows."""
-    with stage(cluster, "workflows") as staged:
-        staged.apply(pool("coder", replicas=1, template={"spec": staged.engine()}))
-        yield Workflows(staged)
-
-
-def test_the_example_runs_to_its_end_and_says_what_it_cost(workflows: Workflows, kubectl: Any) -> None:
-    workflows.apply(example("fix-issue"))
-
-    status = workflows.until("fix-issue", "Succeeded", "Failed")
-    run = status["run"]
-
-    assert (status["phase"], status["reason"], run["progress"]) == ("Succeeded", "AllStepsDone", "3/3"), run
-    assert set(json.loads(run["steps"][0]["answer"])) == {"functions", "why"}
-    assert run["steps"][2]["answer"].startswith(("1 lines: ", "2 lines: "))
-    assert run["tokens"] > 0
-    assert 0 < run["joules"] < 400_000
-    printed = kubectl("get", "wf", "fix-issue", "-n", workflows.namespace)
-    assert printed.split()[:7] == ["NAME", "PHASE", "STEPS", "ENERGY(J)", "BUDGET(J)", "REASON", "AGE"]
-    assert "Succeeded" in printed
-    assert "3/3" in printed
+def workflows(serving: Stage, plain: str) -> Workflows:
+    """A namespace for workflows, with a pool of their model."""
+    return Workflows(serving)
 
 
 def test_a_runner_that_is_killed_is_followed_by_one_that_goes_on(
