@@ -76,7 +76,7 @@ def in_process(product: str, *, newer: bool = False) -> Machine:
 
 def through_nvml(product: str, path: Path, *, newer: bool = False) -> Machine:
     gpus = _gpus(product)
-    bank = GpuBank.create(path, gpus, _newer if newer else Card.of)
+    bank = GpuBank.create(path, gpus, newer_card if newer else Card.of)
     return Machine(NvmlDevice(lambda: gpus[0].now_seconds), gpus, bank)
 
 
@@ -84,6 +84,6 @@ def _gpus(product: str) -> tuple[Gpu, ...]:
     return tuple(Gpu(PRODUCTS[product], uuid) for uuid in UUIDS)
 
 
-def _newer(product: Product, uuid: str) -> Card:
+def newer_card(product: Product, uuid: str) -> Card:
     """Return a card of the world's GPU with what a B200 can do by itself."""
     return replace(Card.of(product, uuid), profiles=B200_PROFILES, smooths=True)

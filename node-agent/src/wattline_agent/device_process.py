@@ -156,6 +156,8 @@ def outcomes(seen: View) -> object:
                 gpu.status.reason.partition(":")[0],
                 gpu.status.heat_clock_mhz,
                 gpu.status.hardware_event,
+                gpu.status.profile,
+                gpu.status.ramp,
             )
             for gpu in seen.gpus
         ),

@@ -121,7 +121,15 @@ def _outcomes(status: PowerNodeStatus) -> Any:
         status.reason.partition(":")[0],
         status.pods,
         tuple(
-            (gpu.uuid, gpu.outcome, gpu.reason.partition(":")[0], gpu.previous_watts, gpu.hardware_event)
+            (
+                gpu.uuid,
+                gpu.outcome,
+                gpu.reason.partition(":")[0],
+                gpu.previous_watts,
+                gpu.hardware_event,
+                gpu.profile,
+                gpu.ramp,
+            )
             for gpu in status.gpus
         ),
     )
