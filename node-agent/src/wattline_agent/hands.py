@@ -1,7 +1,7 @@
 """The hands on the devices: which GPU may be written now, in which order, and what has to be on disk before.
 
 Before the first write to a GPU its previous values are on disk; nothing is written that is already so; a GPU is
-written once a second at most, except to tighten when the node is above its budget or a device is about to overheat.
+written once a second at most, except to tighten when the node is above its budget or heat allows its group less.
 """
 
 from collections.abc import Callable, Iterable, Mapping
