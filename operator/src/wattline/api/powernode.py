@@ -113,7 +113,7 @@ class PowerNodeSpec(Spec):
     failsafe_watts: float = Field(ge=0)
     """Node budget that holds once the lease has ended, in watts."""
 
-    emergency: tuple[EmergencyLevel, ...] = Field(default=(), max_length=16)
+    emergency: tuple[EmergencyLevel, ...] = Field(default=(), max_length=256)
     """Levels that the agent can be told to go to at once, one per enforced domain above the node that has an
     emergency; they need neither the operator nor the API server."""
 

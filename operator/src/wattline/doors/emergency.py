@@ -1,12 +1,12 @@
 """Emergency levels of node agents: begun over HTTP or by the file that the agents of a box look at."""
 
 import json
+import os
 from pathlib import Path
 
 import aiohttp
 from pydantic import ValidationError
 
-from wattline.doors import state as files
 from wattline.model.errors import ClusterError
 from wattline.model.wire import EmergencySignal, EmergencyView
 
@@ -16,8 +16,22 @@ ANSWER_SECONDS = 5.0
 
 
 def write(path: Path, signal: EmergencySignal) -> None:
-    """Give a signal to every agent that looks at this file; raise `ClusterError` if it cannot be written."""
-    files.replace(path, signal.model_dump_json(by_alias=True) + "\n", durable=True)
+    """Give a signal to every agent that looks at this file; raise `ClusterError` if it cannot be written.
+
+    Whatever the umask, nobody but its owner can write it: agents trust no other.
+    """
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.unlink(missing_ok=True)
+        part.touch(0o600, exist_ok=False)
+        with part.open("w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), 0o644)
+            file.write(signal.model_dump_json(by_alias=True) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise ClusterError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 async def send(session: aiohttp.ClientSession, address: str, token: str, signal: EmergencySignal) -> None:
