@@ -60,7 +60,10 @@ def test_a_library_that_stays_wrong_makes_no_storm(holding):  # noqa: F811
     block_until(lambda: "device_process" not in children(agent.pid))
 
     assert starts(agent, 2.5) <= 5
-    assert json.loads(here.get("/healthz"))["state"]
+    block_until(lambda: here.status().reason.startswith("DriverChanged"))
+    assert here.status().state is NodeState.WAITING_FOR_DRIVER
+    bounds = [gpu.bound_watts for gpu in here.status().gpus]
+    assert bounds == pytest.approx([714.0, 714.0]), "their settings are gone"
     faults.clear()
     block_until(here.held)
 

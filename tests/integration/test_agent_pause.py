@@ -57,7 +57,11 @@ def test_a_paused_agent_lets_go_says_released_and_holds_the_gpus_again_afterward
     faults.unload_driver()
     faults.load_driver()
     assert here.limits() == [700.0, 700.0]
+    faults.unload_driver()
     assert command(here, "resume").returncode == 0
+    block_until(lambda: here.status().state is NodeState.WAITING_FOR_DRIVER)
+    assert may_draw_watts(seen_above(here)) == pytest.approx(1428.0), "until the new driver has been seen"
+    faults.load_driver()
     block_until(here.held)
     assert children(agent.pid)["device_process"] != device
     agent.send_signal(signal.SIGTERM)

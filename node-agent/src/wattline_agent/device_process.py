@@ -194,6 +194,12 @@ async def _main(config: Config, channel: Channel) -> int:
         if stop.paused:
             return let_go(governor, clock.now())
         return await end(governor, channel, clock, stop, boot, restore=config.on_stop == "restore")
+    except (
+        DriverChanged
+    ) as error:  # settings went with the old driver, and the next process may find it no sooner
+        governor.hands.driver_changed(str(error))
+        channel.send(view(governor, boot, clock.now()).model_dump_json(by_alias=True))
+        raise
     finally:
         governor.hands.close()
 

@@ -236,6 +236,11 @@ class Hands:
             and not self.gpus[uuid].contested(now)
         )
 
+    def driver_changed(self, why: str) -> None:
+        """Take note that this process can reach no GPU any more."""
+        self._touch.away = why
+        self._leave_if_away()
+
     def end_persistence(self, now: float) -> None:
         """Switch persistence mode off where we switched it on, so that the driver can be unloaded."""
         for uuid, was in self.record.record.gpus.items():

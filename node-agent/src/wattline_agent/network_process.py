@@ -18,7 +18,7 @@ import aiohttp
 from aiohttp import web
 from pydantic import ValidationError
 
-from wattline.api.powernode import PowerNodeStatus
+from wattline.api.powernode import GpuStatus, NodeState, PowerNodeStatus
 from wattline.doors.clock import BootClock, Clock, utc_after
 from wattline.model.errors import ClusterError
 from wattline_agent import ready
@@ -38,7 +38,7 @@ from wattline_agent.reporter import Reporter
 from wattline_agent.signals import Signals
 from wattline_agent.sources import opened
 from wattline_agent.status import SILENT, Ends, budget_source, stale, status
-from wattline_agent.unheld import let_go, released, silent
+from wattline_agent.unheld import let_go, released, silent, without_driver
 from wattline_agent.web import Face, app
 
 log = logging.getLogger("wattline-node-agent")
@@ -73,6 +73,8 @@ class Network:
         self._orders = orders
         self._reasons = Reasons(config.node)
         self._view: View | None = None
+        self._gpus: tuple[GpuStatus, ...] = ()
+        """The GPUs of the last view that had some."""
         self._address = ""
         self.kubelet: Told | None = None
         self._ends = Ends(clock, config.speed, utc_after)
@@ -91,6 +93,7 @@ class Network:
         for text in self._channel.receive():
             with contextlib.suppress(ValidationError):
                 self._view = View.model_validate_json(text)
+                self._gpus = tuple(line.status for line in self._view.gpus) or self._gpus
                 self._reasons.take(self._view, self._orders.order, self.pods().pods)
 
     def view(self) -> View | None:
@@ -119,7 +122,11 @@ class Network:
         view, told = self.view(), self._orders.told
         if view is not None and (view.gpus or told is None or not view.let_go):
             source = budget_source(view, self._ends)
-            return status(view, self._address, now, self.pods().pods, settings, source=source)
+            said = status(view, self._address, now, self.pods().pods, settings, source=source)
+            lacks_all = view.state is NodeState.WAITING_FOR_DRIVER and not view.gpus
+            return (
+                without_driver(said, self._gpus or (() if told is None else told.gpus)) if lacks_all else said
+            )
         here = {"address": self._address, "pods": self.pods().pods}
         if told is None:
             return None

@@ -71,7 +71,9 @@ class NvmlDevice:
                 ramps = _told(False, nvml_smoothing.offered, handle)
             except (DriverAway, DriverChanged):
                 raise
-            except GpuError as error:  # a lost GPU keeps its index on some drivers; one that cannot say what it
+            except (
+                GpuError
+            ) as error:  # a lost GPU keeps its index on some drivers; one that cannot say what it
                 failed = error  # is must not take the others along; both are looked for again by UUID
                 continue
             self._handles[identity.uuid] = handle

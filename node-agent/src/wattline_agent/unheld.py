@@ -13,7 +13,7 @@ from wattline_agent.messages import View
 
 def let_go(seen: View, reason: str, now: float) -> View:
     """Return what the last view is once the device process has let go of the driver, and why it did."""
-    gpus = _at_most((line.status for line in seen.gpus), reason)
+    gpus = _at_most((line.status for line in seen.gpus), f"Released: {reason}")
     return seen.model_copy(
         update={
             "at_seconds": now,
@@ -37,7 +37,7 @@ def let_go(seen: View, reason: str, now: float) -> View:
 
 def released(told: PowerNodeStatus, reason: str) -> PowerNodeStatus:
     """Return what to tell while the driver is left alone and no device process was heard: of the GPUs told last."""
-    gpus = _at_most(told.gpus, reason)
+    gpus = _at_most(told.gpus, f"Released: {reason}")
     return told.model_copy(
         update={
             "state": NodeState.RELEASED,
@@ -47,6 +47,15 @@ def released(told: PowerNodeStatus, reason: str) -> PowerNodeStatus:
             "bound_watts": fsum(gpu.bound_watts for gpu in gpus),
         }
     )
+
+
+def without_driver(seen: PowerNodeStatus, known: Iterable[GpuStatus]) -> PowerNodeStatus:
+    """Return what to tell while a new device process finds no driver: of the GPUs known, at their greatest limits.
+
+    Nobody can say that they are gone, and a node of which no GPU is told counts as if it drew without end.
+    """
+    gpus = _at_most(known, seen.reason, Outcome.ERROR)
+    return seen.model_copy(update={"gpus": gpus, "bound_watts": fsum(gpu.bound_watts for gpu in gpus)})
 
 
 def silent(told: PowerNodeStatus, reason: str, boot_id: str) -> PowerNodeStatus:
@@ -60,15 +69,17 @@ def silent(told: PowerNodeStatus, reason: str, boot_id: str) -> PowerNodeStatus:
     return released(told, reason).model_copy(update=degraded | {"boot_id": boot_id, "observed_generation": 0})
 
 
-def _at_most(gpus: Iterable[GpuStatus], reason: str) -> tuple[GpuStatus, ...]:
+def _at_most(
+    gpus: Iterable[GpuStatus], reason: str, outcome: Outcome = Outcome.NONE
+) -> tuple[GpuStatus, ...]:
     return tuple(
         gpu.model_copy(
             update={
                 "requested_watts": None,
                 "enforced_watts": None,
                 "bound_watts": bound_watts(gpu.product, None, gpu.max_watts),
-                "outcome": Outcome.NONE,
-                "reason": f"Released: {reason}",
+                "outcome": outcome,
+                "reason": reason,
                 "read_at_seconds": None,
             }
         )
