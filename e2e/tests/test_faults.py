@@ -275,8 +275,8 @@ def test_an_api_server_that_is_away_longer_than_an_order_lives_loosens_nothing(
     print(f"all well {now() - back:.1f} s after the server began to start")
     assert judge.raised(failsafe, back) == []
     assert within_budget(judge, began)
-    # they would rest for up to a minute before they look again; and the kubelet does, for half a minute, which is why no
-    # test that makes pods comes after this one
+    # they would rest for up to a minute before they look again; new pods wait half a minute all the same, which is why no
+    # test that makes any comes after this one
     for name in ("kube-controller-manager", "kube-scheduler"):
         components.restart(name)
 
