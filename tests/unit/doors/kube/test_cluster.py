@@ -418,8 +418,15 @@ async def test_changes_that_matter_wake_the_loop_and_others_do_not(server):
             "our own"
         )
         assert not await woken(
-            lambda: server.patch("PowerNode", "n1", {"status": {"demandWatts": 400}}, part="status")
+            lambda: server.patch(
+                "PowerNode", "n1", {"status": {"demandWatts": 400, "heatFreedWatts": 90}}, part="status"
+            )
         ), "a heartbeat"
+        gpu = {"uuid": "G0", "product": "H100", "boundWatts": 714, "heatClockMhz": 1500}
+        gpu |= {"minWatts": 200, "maxWatts": 700, "defaultWatts": 700}
+        assert await woken(
+            lambda: server.patch("PowerNode", "n1", {"status": {"gpus": [gpu]}}, part="status")
+        ), "heat that other nodes are to follow"
         assert await woken(lambda: server.patch("Pod", "p", {"spec": {"nodeName": "n1"}}, "agents"))
         assert not await woken(
             lambda: server.patch("Pod", "p", {"metadata": {"annotations": {"a": "b"}}}, "agents")
