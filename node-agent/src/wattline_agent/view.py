@@ -168,9 +168,11 @@ def _line(gpu: Gpu, governor: Governor, now: float) -> GpuLine:
 
 def _told_clock_mhz(gpu: Gpu, governor: Governor) -> int | None:
     """Return what its own heat allows a GPU whose replica has others on other nodes."""
-    orders = () if governor.spec is None else governor.spec.gpus
-    spans = any(order.uuid == gpu.identity.uuid and order.spans_nodes for order in orders)
-    return gpu.heat.clock_top_mhz(gpu.identity.clocks_mhz) if spans else None
+    top = gpu.heat.clock_top_mhz(gpu.identity.clocks_mhz)
+    if top is None or governor.spec is None:
+        return None
+    orders = governor.spec.gpus
+    return top if any(each.uuid == gpu.identity.uuid and each.spans_nodes for each in orders) else None
 
 
 def _outcome(gpu: Gpu, governor: Governor) -> tuple[Outcome, str]:
