@@ -78,10 +78,13 @@ class Governor:
             case OrderSeen(uid=uid, generation=generation, spec=PowerNodeSpec(epoch=epoch)):
                 if not record.record.fence.admits(uid, epoch, generation) or message == self.order:
                     return
-                record.follow(record.record.lease, Fence(uid, epoch, generation))
+                spec = message.spec
+                lease = record.record.lease
+                if spec is not None:
+                    lease = lease.at_most(spec.lease.duration_seconds, now)
+                record.follow(lease, Fence(uid, epoch, generation))
                 self.order = message
                 self.decide_at = now
-                spec = message.spec
                 record.keep(
                     record.record.emergencies.arm(spec.emergency if spec is not None and spec.enforce else ())
                 )

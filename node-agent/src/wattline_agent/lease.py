@@ -21,6 +21,13 @@ class Lease:
             return self
         return Lease(name, renewals, now_seconds + duration_seconds)
 
+    def at_most(self, duration_seconds: float, now_seconds: float) -> "Lease":
+        """Return the lease with no more left than it can last: what was read from a disk may say anything."""
+        longest = now_seconds + duration_seconds
+        if self.deadline_seconds is None or self.deadline_seconds <= longest:
+            return self
+        return replace(self, deadline_seconds=longest)
+
     def valid(self, now_seconds: float) -> bool:
         """Whether the order is in force."""
         return self.deadline_seconds is not None and now_seconds < self.deadline_seconds

@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def load(path: Path, boot_id: str, speed: float) -> Record:
         raw = json.loads(path.read_text())
     except FileNotFoundError:
         return Record(boot_id, speed)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise Unreadable(f"{path}: {error}") from error
     try:
         return _parse(raw, boot_id, speed)
@@ -80,7 +81,7 @@ def _parse(raw: Any, boot_id: str, speed: float) -> Record:
         return Record(boot_id, speed, fence=fence, emergencies=emergencies)
     gpus = {
         str(uuid): Previous(
-            float(was["limit_watts"]),
+            _finite(was["limit_watts"]),
             was["persistence"] is True,
             was["clock_touched"] is True,
             was.get("tuned_touched") is True,  # an agent before us did not know of it, nor of ramps
@@ -90,7 +91,7 @@ def _parse(raw: Any, boot_id: str, speed: float) -> Record:
     }
     deadline = raw["lease"]["deadline_seconds"]
     lease = Lease(
-        str(raw["lease"]["name"]), None, float(deadline) if same_time and deadline is not None else None
+        str(raw["lease"]["name"]), None, _finite(deadline) if same_time and deadline is not None else None
     )
     return Record(boot_id, speed, gpus, lease, fence, emergencies)
 
@@ -99,8 +100,18 @@ def _ramp(raw: Any) -> Ramp | None:
     if raw is None:
         return None
     return Ramp(
-        raw["on"] is True, int(raw["preset"]), float(raw["up_watts_per_second"]), float(raw["floor_percent"])
+        raw["on"] is True,
+        int(raw["preset"]),
+        _finite(raw["up_watts_per_second"]),
+        _finite(raw["floor_percent"]),
     )
+
+
+def _finite(raw: Any) -> float:
+    value = float(raw)
+    if not isfinite(value):
+        raise ValueError(f"{raw!r} is no amount")
+    return value
 
 
 def write_synced(path: Path, text: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from wattline.model.errors import ClusterError
 
@@ -24,9 +24,11 @@ def read(path: Path, model: type[T]) -> T | None:
         return None
     except OSError as error:
         raise ClusterError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ClusterError(f"{path}: not a {model.__name__}: {error}") from error
     try:
         return model.model_validate(yaml.load(text, Loader=_LOADER))  # noqa: S506 - a safe loader, the fast one
-    except (yaml.YAMLError, ValidationError) as error:
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         first = str(error).replace("\n", " ")[:200]
         raise ClusterError(
             f"{path}: not a {model.__name__}: {first}; remove the file if nobody needs it"
