@@ -38,6 +38,7 @@ class Hands:
         self._device = device
         self._settings = settings
         self._claim = claim
+        self._stopwatch = stopwatch
         self._probe_at = float("-inf")
         self._touch = Touch(device, record, stopwatch)
         self._tuner = Tuner(device, record, self._touch)
@@ -106,7 +107,11 @@ class Hands:
     ) -> None:
         """Bring the GPUs nearer to their targets: tightening first, read back, then what devices do by themselves,
         then clocks, then raises.
+
+        While a slow driver takes writes nobody looks at the GPUs. So once they have taken a safety period, what is
+        not urgent waits for the next pass, where it goes to who was written longest ago.
         """
+        until = self._stopwatch() + self._settings.safety_seconds
         ready = {uuid for uuid in targets if self._ready(self.gpus[uuid], now)}
         limits = {
             uuid: self.gpus[uuid].identity.min_watts if self.gpus[uuid].heat.emergency else target.limit_watts
@@ -119,22 +124,29 @@ class Hands:
             gpu = self.gpus[uuid]
             urgent = above or gpu.heat.emergency or targets[uuid].emergency
             if urgent or (
-                gpu.rested(now, self._settings.write_seconds) and not self._clock_first(gpu, targets[uuid])
+                gpu.rested(now, self._settings.write_seconds)
+                and not self._clock_first(gpu, targets[uuid])
+                and self._stopwatch() < until
             ):
                 self._touch.set_limit(gpu, watts, now, _limit_why(gpu, targets[uuid]))
-        for uuid in () if above else sorted(ready):
-            if not (self.gpus[uuid].heat.emergency or targets[uuid].emergency):
+        turns = sorted(ready, key=lambda uuid: (self.gpus[uuid].written_at_seconds, uuid))
+        for uuid in () if above else turns:
+            hot = self.gpus[uuid].heat.emergency or targets[uuid].emergency
+            if not hot and self._stopwatch() < until:
                 self._tuner.act(self.gpus[uuid], targets[uuid], now)
-        for uuid in sorted(ready):
+        for uuid in turns:
             gpu, wanted = self.gpus[uuid], self._clock_wanted(self.gpus[uuid], targets[uuid])
-            rested = gpu.rested(now, self._settings.write_seconds) and (
-                gpu.slows(wanted) or not gpu.unsure(now)
+            rested = (
+                gpu.rested(now, self._settings.write_seconds)
+                and (gpu.slows(wanted) or not gpu.unsure(now))
+                and self._stopwatch() < until
             )
             if gpu.clock_differs(wanted) and (rested or _hot(gpu, targets[uuid], wanted)):
                 self._touch.set_clock(gpu, wanted, now, _clock_why(gpu, targets[uuid], wanted))
         for uuid, watts in moves.higher(self._standing(known), limits, budget_watts).items():
             gpu = self.gpus[uuid]
-            if gpu.rested(now, self._settings.write_seconds) and not gpu.unsure(now):
+            rested = gpu.rested(now, self._settings.write_seconds) and self._stopwatch() < until
+            if rested and not gpu.unsure(now):
                 self._touch.set_limit(gpu, watts, now, _limit_why(gpu, targets[uuid]))
         for uuid in ready:
             gpu = self.gpus[uuid]
