@@ -21,7 +21,7 @@ from wattline.fake.nvml import GpuBank
 from wattline.model.bounds import bound_watts
 from wattline.world.gpu import PRODUCTS, Gpu
 
-ROW = EmergencyLevel(level="row-a", budget_watts=700.0, duration_seconds=160.0)
+ROW = EmergencyLevel(level="row-a", budget_watts=700.0, duration_seconds=600.0)
 TOKEN = "a token that only we know"
 
 
@@ -89,44 +89,41 @@ def test_a_call_tightens_while_nobody_orders_and_the_status_says_until_when(hold
     assert 'wattline_agent_budget_source{node="n1",source="Emergency"} 1.0' in metrics
 
 
-def test_the_command_writes_the_file_and_waits_until_it_is_in_force(holding):
-    done = CliRunner().invoke(main, ["emergency", "row-a", "--state", str(holding.state)])
+def typed(*args) -> tuple[int, str]:
+    done = CliRunner().invoke(main, ["emergency", *map(str, args)])
+    return done.exit_code, done.output
 
-    assert (done.exit_code, done.output[:37]) == (0, "n1: in force and read back: 700 W for"), done.output
+
+def test_the_command_writes_the_file_or_calls_and_waits_until_it_is_in_force(holding, tmp_path):
+    state = ("--state", holding.state)
+    code, said = typed("row-b", *state)
+    assert (code, "armed: row-a" in said) == (2, True)
+    assert not (holding.state / "emergency").exists()
+
+    code, said = typed("row-a", *state)
+    assert (code, said[:37]) == (0, "n1: in force and read back: 700 W for"), said
     assert bound(holding) <= 700.0
-    done = CliRunner().invoke(main, ["emergency", "row-a", "--end", "--state", str(holding.state)])
-    assert (done.exit_code, done.output) == (0, "n1: ended; the order counts again\n")
+    assert typed("row-a", "--end", *state) == (0, "n1: ended; the order counts again\n")
     block_until(lambda: bound(holding) > 900.0)
+
+    url = ("--url", holding.status().address)
+    (tmp_path / "wrong").write_text("another")
+    code, said = typed("row-a", *url, "--token-file", tmp_path / "wrong")
+    assert (code, "refused: a token is needed" in said) == (1, True)
+    assert typed("row-a", *url, "--token-file", tmp_path / "token")[0] == 0
+    assert bound(holding) <= 700.0
 
 
 def test_an_address_needs_the_token_and_the_token_an_address():
-    done = CliRunner().invoke(main, ["emergency", "row-a", "--url", "http://127.0.0.1:1"])
+    code, said = typed("row-a", "--url", "http://127.0.0.1:1")
 
-    assert (done.exit_code, "go together" in done.output) == (2, True)
-
-
-def test_the_command_speaks_to_agents_by_their_address(holding, tmp_path):
-    flags = ["--url", holding.status().address, "--token-file", str(tmp_path / "token")]
-    done = CliRunner().invoke(main, ["emergency", "row-a", *flags])
-    assert done.exit_code == 0, done.output
-    assert bound(holding) <= 700.0
-    (tmp_path / "wrong").write_text("another")
-    flags = ["--url", holding.status().address, "--token-file", str(tmp_path / "wrong")]
-    refused = CliRunner().invoke(main, ["emergency", "row-a", *flags])
-
-    assert refused.exit_code == 1
-    assert "refused: a token is needed" in refused.output
-
-
-def test_the_command_names_the_levels_there_are(holding):
-    done = CliRunner().invoke(main, ["emergency", "row-b", "--state", str(holding.state)])
-
-    assert done.exit_code == 2
-    assert "armed: row-a" in done.output
-    assert not (holding.state / "emergency").exists()
+    assert (code, "go together" in said) == (2, True)
 
 
 def test_it_goes_on_when_processes_die_and_ends_by_its_duration(holding):
+    short = ROW.model_copy(update={"duration_seconds": 100.0})
+    holding.order(1000.0, generation=2, emergency=(short,))
+    block_until(lambda: level(holding)["durationSeconds"] == 100.0)
     assert post(holding) == 202
     block_until(lambda: bound(holding) <= 700.0)
     began = time.monotonic()
@@ -137,4 +134,4 @@ def test_it_goes_on_when_processes_die_and_ends_by_its_duration(holding):
     block_until(lambda: all(map(gone, killed.values())) and len(children(pid)) == 2)
     block_until(lambda: bound(holding) > 900.0)
 
-    assert time.monotonic() - began > 0.9 * ROW.duration_seconds / SPEED
+    assert time.monotonic() - began > 0.9 * short.duration_seconds / SPEED
