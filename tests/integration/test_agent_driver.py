@@ -97,7 +97,10 @@ def test_a_driver_that_hangs_at_the_start_is_told_with_the_limits_that_stand(box
     assert box.status().reason.startswith("NoView")
     assert [gpu.enforced_watts for gpu in box.status().gpus] == [gpu.enforced_watts for gpu in was.gpus]
     assert starts(agent, 0.5) == 1
-    assert json.loads(box.get("/healthz"))["state"] == "Degraded", "alive: a restart would not cure it"
+    health = json.loads(box.get("/healthz"))
+    assert (health["state"], health["reason"]) == ("Degraded", box.status().reason), (
+        "alive: no restart would cure it"
+    )
     faults.clear()
     block_until(box.held)
 

@@ -70,12 +70,11 @@ def app(face: Face, more: Iterable[web.RouteDef] = ()) -> web.Application:
 
     async def healthz(_: web.Request) -> web.Response:
         # a blocked driver call is not cured by a restart, so this says only that the process serves
-        view, status = face.view(), face.status()
+        status = face.status()
         return web.json_response(
-            {
-                "state": "starting" if status is None else status.state,
-                "reason": "" if view is None else view.reason,
-            }
+            {"state": "starting", "reason": ""}
+            if status is None
+            else {"state": status.state, "reason": status.reason}
         )
 
     application = web.Application()
