@@ -3,7 +3,7 @@
 import pytest
 
 from wattline_agent.config import Config
-from wattline_agent.main import _parser, configured
+from wattline_agent.flags import configured, parser
 
 POD = {
     "WATTLINE_NODE": "gpu-1",
@@ -20,7 +20,7 @@ def asked(monkeypatch):
             monkeypatch.delenv(name, raising=False)
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
-        return configured(_parser().parse_args(["run", *flags]))
+        return configured(parser().parse_args(["run", *flags]))
 
     return made
 

@@ -5,7 +5,7 @@ import pytest
 from tests.unit.chart.rendering import containers, objects, pods
 
 from wattline.cli.main import main
-from wattline_agent.main import _parser
+from wattline_agent.flags import parser
 
 pytestmark = pytest.mark.usefixtures("helm")
 
@@ -28,7 +28,7 @@ def test_the_programs_of_the_image_know_their_arguments(part):
 
 
 def test_the_agent_knows_its_arguments():
-    asked = _parser().parse_args(arguments("agent"))
+    asked = parser().parse_args(arguments("agent"))
 
     assert asked.cluster is True
     assert asked.pod_resources == "/var/lib/kubelet/pod-resources/kubelet.sock"
