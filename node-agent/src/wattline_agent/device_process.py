@@ -30,10 +30,10 @@ from wattline_agent.device import Device, DeviceUnusable, DriverChanged
 from wattline_agent.governor import Governor
 from wattline_agent.hands import Hands
 from wattline_agent.locks import Taken, gpu_path, take
-from wattline_agent.messages import INBOUND, View
+from wattline_agent.messages import INBOUND
 from wattline_agent.priority import go_first
 from wattline_agent.record import RecordFile
-from wattline_agent.view import view
+from wattline_agent.view import outcomes, view
 
 log = logging.getLogger("wattline-node-agent")
 
@@ -75,10 +75,10 @@ async def run(governor: Governor, channel: Channel, clock: Clock, stop: Stop, bo
         listen(governor, channel, now)
         governor.tick(now)
         governor.hands.tally.passes.note(clock.now() - now)
-        seen = view(governor, boot_id, now)
-        if now - said_at >= settings.view_seconds or outcomes(seen) != said:
-            channel.send(seen.model_dump_json(by_alias=True))
-            said_at, said = now, outcomes(seen)
+        fresh = outcomes(governor, now)
+        if now - said_at >= settings.view_seconds or fresh != said:
+            channel.send(view(governor, boot_id, now).model_dump_json(by_alias=True))
+            said_at, said = now, fresh
         if os.getppid() != parent:
             break
         if clock.now() >= due:  # a pass that was called for in between leaves the grid as it is
@@ -138,30 +138,6 @@ def hear(governor: Governor, text: str, now: float) -> None:
         log.warning("a message was not understood: %s", error)
         return
     governor.hear(message, now)
-
-
-def outcomes(seen: View) -> object:
-    """Return what is told at once when it changes."""
-    return (
-        seen.state,
-        seen.waiting,
-        seen.observed_generation,
-        seen.epoch,
-        None if seen.budget_source is None else (seen.budget_source.kind, seen.budget_source.name),
-        tuple((level.level, level.until_seconds, level.in_force) for level in seen.emergencies),
-        tuple(
-            (
-                gpu.status.uuid,
-                gpu.status.outcome,
-                gpu.status.reason.partition(":")[0],
-                gpu.status.heat_clock_mhz,
-                gpu.status.hardware_event,
-                gpu.status.profile,
-                gpu.status.ramp,
-            )
-            for gpu in seen.gpus
-        ),
-    )
 
 
 def build(config: Config, clock: Clock) -> Governor:
