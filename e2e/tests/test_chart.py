@@ -7,16 +7,23 @@ from collections.abc import Iterator
 import pytest
 
 from harness.cluster import Cluster
-from harness.command import HarnessError, wait_until
+from harness.command import HarnessError, run, wait_until
 from harness.local import Local
 from harness.release import NAMESPACE, Release
-from harness.stage import domain
+from harness.stage import domain, with_plugin
 from harness.world import World
 
 NODE_LIMIT_WATTS = 700.0
-DOMAIN = domain("chart-row", 4000, budget={"watts": 4000, "nodeOverheadWatts": 500})
+DOMAIN = domain(
+    "chart-row",
+    4000,
+    budget={"watts": 4000, "nodeOverheadWatts": 500},
+    emergency={"budgetRatio": 0.75, "durationSeconds": 600},
+)
 GPUS_WATTS = 3500.0
 """What that leaves for the node's GPUs."""
+EMERGENCY_WATTS = 2500.0
+"""What its emergency leaves for them."""
 RESTORE = "restore.timeoutSeconds=8"
 ACCOUNT = f"system:serviceaccount:{NAMESPACE}:wattline"
 
@@ -161,15 +168,34 @@ def test_of_a_node_the_operator_writes_what_is_its_own(cluster, release, node, c
     assert "Wattline" in refused(cluster, *words, f"--as={ACCOUNT}-operator")
 
 
+def test_an_emergency_is_begun_and_ended_through_the_api_servers_proxy(cluster, release, world, node):
+    program = cluster.provider.kubectl_program
+
+    def typed(*arguments: str) -> str:
+        return run([program, "wattline", "emergency", "chart-row", *arguments], env=with_plugin(cluster))
+
+    def source() -> str:
+        return cluster.get("pnode", node)["status"].get("budgetSource", "")
+
+    assert f"{node}: in force and read back: {EMERGENCY_WATTS:.0f} W" in typed()
+    assert sum(world.now_watts()) <= EMERGENCY_WATTS
+    wait_until(lambda: source().startswith("Emergency: chart-row until 20"), "the status says it")
+    assert f"{node}: ended" in typed("--end")
+    wait_until(lambda: source() == "Order", "the order counts again")
+    wait_until(lambda: sum(world.now_watts()) > EMERGENCY_WATTS, "the GPUs have their watts again")
+
+
 def test_an_upgrade_and_a_rollback_let_go_of_no_gpu(cluster, release, world):
     rolled = [f"{part}.podAnnotations.rolled=yes" for part in ("operator", "gateway", "agent")]
     changes = world.changes()
     revision = int(release.history()[-1]["revision"])
     replaced = agent(cluster)
+    token = cluster.get("secret", "-n", NAMESPACE, "wattline-emergency")["data"]
 
     release.upgrade(RESTORE, *rolled)
     until_held(cluster)
     assert agent(cluster) != replaced
+    assert cluster.get("secret", "-n", NAMESPACE, "wattline-emergency")["data"] == token
     release.rollback(revision)
     until_held(cluster)
 
