@@ -1,9 +1,11 @@
 """One child process of the supervisor: how it is started, and when it is started again. Standard library only."""
 
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 
 from wattline_agent.config import EXIT_AGAIN, STOPPING, Config
 
@@ -23,7 +25,8 @@ class Child:
         self.process: subprocess.Popen[bytes] | None = None
         self.changes = 0
         """How often in a row it ended because only a new process can go on."""
-        self._arguments = [sys.executable, "-m", module, config.dumps(), str(descriptor)]
+        ours = replace(config, supervisor=os.getpid())
+        self._arguments = [sys.executable, "-m", module, ours.dumps(), str(descriptor)]
         self._descriptors = (descriptor, *keep)
         self._settings = config.settings
         self._now = now

@@ -49,6 +49,8 @@ class Config:
     """Whether a stopping agent leaves its settings or puts back what was there."""
     settings: Settings = DEFAULTS
     """Timeouts and periods."""
+    supervisor: int = 0
+    """Process that started this one; filled in for the children, who end once it is no longer their parent."""
     device: str = "wattline_agent.nvml:NvmlDevice"
     """Module and class of the vendor's device; it is made with the clock and ``driver_root``."""
     driver_root: str = ""

@@ -64,12 +64,13 @@ class Stop:
         self.finish()
 
 
-async def run(governor: Governor, channel: Channel, clock: Clock, stop: Stop, boot_id: str) -> None:
-    """Run the loop until stopped or orphaned."""
+async def run(
+    governor: Governor, channel: Channel, clock: Clock, stop: Stop, boot_id: str, parent: int
+) -> None:
+    """Run the loop until stopped or orphaned, which a process may be before it comes here."""
     settings = governor.settings
     due = said_at = clock.now()
     said: object = None
-    parent = os.getppid()
     while not stop.asked:
         now = clock.now()
         listen(governor, channel, now)
@@ -166,7 +167,7 @@ async def _main(config: Config, channel: Channel) -> int:
     loop.add_reader(channel.socket, stop.stirred.set)
     governor, boot = build(config, clock), boot_id()
     try:
-        await run(governor, channel, clock, stop, boot)
+        await run(governor, channel, clock, stop, boot, config.supervisor)
         if stop.paused:
             return let_go(governor, clock.now())
         return await end(governor, channel, clock, stop, boot, restore=config.on_stop == "restore")

@@ -217,7 +217,7 @@ async def run(config: Config, end: socket.socket, clock: Clock) -> None:
             work.append(network.kubelet.follow())
         asyncio.get_running_loop().add_reader(end, network.listen)
         try:
-            await _until(stop, work)
+            await _until(stop, work, config.supervisor)
         finally:
             network.listen()
             with contextlib.suppress(TimeoutError):
@@ -236,9 +236,8 @@ def _stop() -> asyncio.Event:
     return stop
 
 
-async def _until(stop: asyncio.Event, work: list[Coroutine[Any, Any, None]]) -> None:
+async def _until(stop: asyncio.Event, work: list[Coroutine[Any, Any, None]], parent: int) -> None:
     """Work until stopped, orphaned, or one of the tasks fails; raise what it failed with."""
-    parent = os.getppid()
     tasks = [asyncio.create_task(each) for each in work]
     try:
         while not stop.is_set() and os.getppid() == parent:
