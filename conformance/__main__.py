@@ -14,15 +14,17 @@ from random import Random
 from conformance import points, report
 from conformance.adapter import Make
 from conformance.faults import Kind, cells, learn
+from conformance.figures import follow
 from conformance.hangs import hang_all
 from conformance.kills import Ending, kill_all, plan
 from conformance.stage import Stage, State
 from conformance.table import Verdict, judge_cells
 from wattline.fake.nvml import build
 
-PARTS = ("table", "hangs", "kills")
+PARTS = ("table", "hangs", "figures", "kills")
 QUICK_KILLS, FULL_KILLS = 50, 1000
 BUSY_SECONDS = 10.0
+_MEMORY = "/dev/shm"  # noqa: S108 - a disk's own pace is not what is judged; TMPDIR names another place
 _SPED_UP_PATIENCE_SECONDS = 2.0
 """Least patience where time is sped up: waking a process takes wall time there too."""
 
@@ -37,13 +39,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     agent = _named(asked.agent)
     virtual = _named(asked.virtual) if asked.virtual else None
     began = time.monotonic()
+    if "TMPDIR" not in os.environ and os.access(_MEMORY, os.W_OK):
+        os.environ["TMPDIR"] = _MEMORY
     promises = agent.promises
     print(f"{promises.name}: {'full' if asked.full else 'quick'} form, seed {asked.seed}, {_machine()}")
     with tempfile.TemporaryDirectory(prefix="conformance-") as name:
         folder = Path(name)
         library = build(folder / "lib", os.environ.get("CC", "cc")).parent
-        judged, endings = _judge(asked, agent, virtual, folder, library)
-    broken = report.complaints(judged, endings)
+        judged, endings, more = _judge(asked, agent, virtual, folder, library)
+    broken = [*report.complaints(judged, endings), *more]
     for what in broken:
         print(f"BROKEN {what}")
     print(
@@ -54,10 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _judge(
     asked: argparse.Namespace, agent: Make, virtual: Make | None, folder: Path, library: Path
-) -> tuple[list[Verdict], list[Ending]]:
+) -> tuple[list[Verdict], list[Ending], list[str]]:
     fast, sped = virtual or agent, max(asked.patience, _SPED_UP_PATIENCE_SECONDS)
     verdicts: list[Verdict] = []
     endings: list[Ending] = []
+    broken: list[str] = []
     learned = learn(fast, folder / "learn", library, speed=asked.speed)
     states = [state for state in State if _promised(fast, state)]
     if "table" in asked.parts:
@@ -82,6 +87,14 @@ def _judge(
         )
     if verdicts:
         print("\n".join([*report.calls(verdicts), "", *report.table(verdicts), ""]))
+    if "figures" in asked.parts:
+        for slow in (False, True):
+            seconds, found = follow(
+                agent, library, slow=slow, rounds=10 if asked.full else 2, patience_seconds=asked.patience
+            )
+            broken += found
+            print(report.times(f"inside a tighter target{', slow driver' if slow else ''}", seconds))
+        print()
     if "kills" in asked.parts:
         endings = _kill(asked, agent, folder, library)
         print("\n".join([*report.kills(endings), ""]))
@@ -90,7 +103,7 @@ def _judge(
                 "inside again after a restart", (e.restart_seconds for e in endings if e.restart_seconds)
             )
         )
-    return verdicts, endings
+    return verdicts, endings, broken
 
 
 def _kill(asked: argparse.Namespace, agent: Make, folder: Path, library: Path) -> list[Ending]:

@@ -31,6 +31,8 @@ class Machine:
         self.mapping = Mapping.create(path, [Card.of(PRODUCT, uuid) for uuid in UUIDS])
         self.faults = Faults(self.mapping)
         self.hot: set[int] = set()
+        self.drawn_watts = 0.0
+        """What all GPUs drew in the last second, by the world's own meter."""
         with self.mapping.locked():
             for index, (watts, persistence) in enumerate(
                 zip(PREVIOUS_WATTS, PREVIOUS_PERSISTENCE, strict=True)
@@ -69,11 +71,7 @@ class Machine:
                     reasons=gpu.reasons,
                 ),
             )
-
-    @property
-    def drawn_watts(self) -> float:
-        """What all GPUs drew in the last second, by the world's own meter."""
-        return sum(gpu.watts for gpu in self.gpus)
+        self.drawn_watts = sum(gpu.watts for gpu in self.gpus)
 
     def limits(self) -> tuple[float, ...]:
         """Return the limits in force."""

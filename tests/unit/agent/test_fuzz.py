@@ -95,7 +95,11 @@ def the_lease_ends(here: Rig) -> None:
 
 
 def left_by_a_predecessor(folder: Path) -> Rig:
-    return rig(folder, {uuid: FakeGpu(HELD, lock_mhz=1500) for uuid in PREVIOUS})
+    return rig(folder, {uuid: FakeGpu(HELD, lock_mhz=1500) for uuid in PREVIOUS}, write=save)
+
+
+def save(path: Path, text: str) -> None:
+    path.write_text(text)  # what syncing is worth is another test
 
 
 RECORDED = json.loads(json.dumps({"schema": SCHEMA} | asdict(RECORD)))
@@ -162,7 +166,7 @@ TOLD_RAW = TOLD.model_dump(mode="json", by_alias=True)
 @example(text=json.dumps(TOLD_RAW).replace('"epoch": 1', '"epoch": ' + "9" * 400))
 def test_an_order_with_anything_in_it_loosens_no_more_than_it_says(text):
     with TemporaryDirectory() as name:
-        here = rig(Path(name)).enforced(ORDER)
+        here = rig(Path(name), write=save).enforced(ORDER)
         before = total(here)
 
         hear(here.governor, text, here.at_seconds)
