@@ -13,6 +13,7 @@ from tests.unit.agent.rig import CLOCKS, PRODUCT, FakeGpu, but, load, loads, rig
 from wattline.api.powernode import EmergencyLevel, GpuOrder
 from wattline.model.bounds import bound_watts
 from wattline.model.errors import GpuBlocked, GpuError
+from wattline.model.gpu import Ramp, Tuned
 from wattline_agent.governor import Mode
 from wattline_agent.messages import EmergencySeen
 
@@ -21,6 +22,8 @@ ORDERED = UUIDS[:3]
 PREVIOUS = {"G0": 700.0, "G1": 650.0, "G2": 700.0, "G3": 500.0}
 LEAST_WATTS = sum(bound_watts(PRODUCT, 200.0, 700.0) for _ in ORDERED)
 GROUPS = ("a", "a", "b")
+THEIRS = Ramp(on=False, preset=1, up_watts_per_second=3e6, floor_percent=30.0)
+"""How the one GPU that can ramp its own power was set before; it can tune itself to inference too."""
 
 
 class Story(RuleBasedStateMachine):
@@ -32,7 +35,15 @@ class Story(RuleBasedStateMachine):
         self.full_disk = False
         self.here = rig(
             self.folder,
-            {uuid: FakeGpu(watts, persistence=uuid != "G1") for uuid, watts in PREVIOUS.items()},
+            {
+                uuid: FakeGpu(
+                    watts,
+                    persistence=uuid != "G1",
+                    tuned=Tuned.OFF if uuid == "G0" else None,
+                    ramp=THEIRS if uuid == "G0" else None,
+                )
+                for uuid, watts in PREVIOUS.items()
+            },
             write=self.save,
         )
         self.generation = 0
@@ -133,7 +144,7 @@ class Story(RuleBasedStateMachine):
 
     @rule(
         uuid=st.sampled_from(ORDERED),
-        call=st.sampled_from(["read", "set_limit", "lock_clock", "set_persistence"]),
+        call=st.sampled_from(["read", "set_limit", "lock_clock", "set_persistence", "set_tuned", "set_ramp"]),
         error=st.sampled_from([GpuError("Nvml999: odd"), GpuBlocked("Permissions: no")]),
     )
     def a_call_fails(self, uuid, call, error):
@@ -184,6 +195,11 @@ class Story(RuleBasedStateMachine):
             if (gpu.limit_watts, gpu.lock_mhz, gpu.persistence) != (PREVIOUS[uuid], None, uuid != "G1"):
                 assert record.gpus[uuid].limit_watts == PREVIOUS[uuid]
                 assert record.gpus[uuid].persistence is (uuid != "G1")
+        newer = self.here.device.gpus["G0"]
+        if newer.tuned is not Tuned.OFF:
+            assert record.gpus["G0"].tuned_touched
+        if newer.ramp != THEIRS:
+            assert record.gpus["G0"].ramp == THEIRS
 
     @precondition(lambda self: self.spec is not None)
     @rule(release=st.booleans())
@@ -204,6 +220,7 @@ class Story(RuleBasedStateMachine):
             assert {uuid: gpu.limit_watts for uuid, gpu in gpus.items()} == PREVIOUS
             assert all(gpu.lock_mhz is None for gpu in gpus.values())
             assert {uuid for uuid, gpu in gpus.items() if not gpu.persistence} == {"G1"}
+            assert (gpus["G0"].tuned, gpus["G0"].ramp) == (Tuned.OFF, THEIRS)
         else:
             total = sum(bound_watts(PRODUCT, gpus[uuid].limit_watts, 700.0) for uuid in ORDERED)
             assert total <= max(self.tightest(self.spec.budget_watts), LEAST_WATTS) + 1e-6
