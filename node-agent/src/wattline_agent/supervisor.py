@@ -5,8 +5,11 @@ would not help, or somebody asked for the driver to be left alone. Nobody here e
 inside a driver call, and a process killed there can take the GPU with it.
 """
 
+import contextlib
 import logging
+import select
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -26,8 +29,8 @@ from wattline_agent.pauses import Pauses
 
 log = logging.getLogger("wattline-node-agent")
 
-LOOK_SECONDS = 0.05
-"""Wall time between two looks at the children."""
+LOOK_SECONDS = 0.2
+"""Wall time between two looks at the pauses and at children that are due; one that ends is seen at once."""
 ENDING_SECONDS = 2.0
 """Ours: wall time that the network process may take beside its last status, before it is killed."""
 LIBRARY_TRIES = 3
@@ -144,6 +147,7 @@ def run(config: Config) -> int:
     asked: list[int] = []
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda number, _: asked.append(number))
+    woken = _woken_by_signals()
     ours, theirs = pair()
     # the device process inherits the node's lock: while it lives, even orphaned, no second agent starts
     device = Child("wattline_agent.device_process", config, ours.fileno(), time.monotonic, (lock,))
@@ -152,5 +156,17 @@ def run(config: Config) -> int:
     code: int | None = None
     while not asked and code is None:
         code = supervisor.look()
-        time.sleep(LOOK_SECONDS)
+        select.select([woken], [], [], LOOK_SECONDS)
+        with contextlib.suppress(BlockingIOError):
+            woken.recv(1 << 10)
     return supervisor.stop() or code or 0
+
+
+def _woken_by_signals() -> socket.socket:
+    """Return what can be read after every signal, a child's end included."""
+    woken, rung = socket.socketpair()
+    for each in (woken, rung):
+        each.setblocking(False)
+    signal.set_wakeup_fd(rung.detach(), warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    return woken
