@@ -25,6 +25,8 @@ PARTS = ("table", "hangs", "figures", "kills")
 QUICK_KILLS, FULL_KILLS = 50, 1000
 BUSY_SECONDS = 10.0
 _MEMORY = "/dev/shm"  # noqa: S108 - a disk's own pace is not what is judged; TMPDIR names another place
+_WAITING = 2
+"""Agents with processes mostly wait, so twice as many at a time; where figures count, one a core."""
 _SPED_UP_PATIENCE_SECONDS = 2.0
 """Least patience where time is sped up: waking a process takes wall time there too."""
 
@@ -81,7 +83,7 @@ def _judge(
             learned,
             states,
             library,
-            workers=asked.workers,
+            workers=_WAITING * asked.workers,
             speed=asked.speed,
             patience_seconds=sped,
         )
@@ -118,7 +120,7 @@ def _kill(asked: argparse.Namespace, agent: Make, folder: Path, library: Path) -
         ends,
         library,
         points.build(folder / "points", os.environ.get("CC", "cc")),
-        workers=asked.workers,
+        workers=asked.workers if asked.full else _WAITING * asked.workers,
         restart_seconds=promises.restart_seconds + asked.patience,
         slow_ratio=0.5 if asked.full else 0.2,
         patience_seconds=asked.patience,

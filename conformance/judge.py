@@ -136,13 +136,13 @@ class Judge:
         if record.call is not Call.SET_POWER_LIMIT or record.new <= record.old or self.excuse.swapped:
             return
         new = record.new / 1000
-        if asked.releasing:
-            if new > PREVIOUS_WATTS[gpu] + TOLERANCE_WATTS:
-                self.complain(
-                    f"GPU {gpu} is put back to {new:.0f} W, before the agent it was {PREVIOUS_WATTS[gpu]:.0f} W"
-                )
-            return
         known = now - asked.since > self.promises.tighten_seconds + self.grace_seconds
+        if asked.releasing and new <= PREVIOUS_WATTS[gpu] + TOLERANCE_WATTS:
+            return
+        if asked.releasing and known:
+            was = PREVIOUS_WATTS[gpu]
+            self.complain(f"GPU {gpu} is put back to {new:.0f} W, before the agent it was {was:.0f} W")
+            return
         allowed = self._loosest(now)
         if asked.lease_over and known:
             self.complain(f"GPU {gpu} is raised to {new:.0f} W after the lease has ended")
@@ -165,7 +165,7 @@ class Judge:
             if newer.since < horizon:
                 break
             lately.append(older)
-        known = [each.budget_watts for each in lately]
+        known = [each.budget_watts for each in lately if not each.releasing]
         return None if None in known else max(watts for watts in known if watts is not None)
 
     def _judge_standing(self, now: float) -> None:

@@ -55,7 +55,7 @@ def test_a_decent_agent_of_somebody_else_passes(nvml_library, state):
             toy_agents.SaysAllIsWell, Call.POWER_LIMIT, State.CAPPED, "nothing of the fault", id="says all is well"
         ),
         pytest.param(
-            toy_agents.PutsBackTheMaximum, Call.SHUTDOWN, State.CAPPED, "before the agent it was 650 W", id="puts back too much"
+            toy_agents.PutsBackTheMaximum, Call.SHUTDOWN, State.CAPPED, "GPU 1 is raised to 700 W", id="puts back too much"
         ),
         pytest.param(
             toy_agents.CannotWait, Call.SHUTDOWN, State.IDLE, "though nobody asks for anything", id="cannot wait"
