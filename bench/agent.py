@@ -24,6 +24,8 @@ import agent_parts as parts  # noqa: E402 - as above
 from wattline.fake.nvml import build  # noqa: E402 - as above
 
 PARTS = ("weight", "crossing", "fleet", "lateness", "start", "scale")
+MODULES = ("main", "device_process", "nvml", "network_process", "orders_kube", "kubelet")
+"""What the image of the node agent compiles."""
 SCALE = (1, 8, 16, 64)
 QUICK_SCALE = (8, 64)
 QUICK_SETTLE_SECONDS = 2.0
@@ -46,9 +48,7 @@ def compiled(folder):
     """Have byte code kept in ``folder`` by every process from now on, and make it, as an image has it."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ["PYTHONPYCACHEPREFIX"] = str(folder)
-    modules = ", ".join(
-        f"wattline_agent.{each}" for each in ("main", "device_process", "network_process", "nvml")
-    )
+    modules = ", ".join(f"wattline_agent.{each}" for each in MODULES)
     subprocess.run([sys.executable, "-c", f"import {modules}"], check=True)
 
 

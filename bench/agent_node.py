@@ -27,7 +27,8 @@ from wattline.world.load import Load
 PRODUCT = PRODUCTS["h100"]
 DECODE = Load(memory_seconds=1.0, compute_seconds=0.6, memory_watts=220.0, compute_watts=180.0)
 STEP_SECONDS = 0.1
-LEASE_SECONDS = 2.0
+FIRST_LEASE_SECONDS, LEASE_SECONDS = 0.1, 15.0
+"""Between renewals: until the first was seen, and as the operator renews them."""
 SLOW_SECONDS = (0.05, 0.3)
 SAMPLED_SECONDS = 0.025
 CALM_CELSIUS = 40.0
@@ -65,7 +66,7 @@ class Node:
     """The machine, its world, and the agents that were started on it."""
 
     def __init__(
-        self, folder, library, gpus=8, *, slow=False, watts_per_gpu=600.0, lease_seconds=LEASE_SECONDS
+        self, folder, library, gpus=8, *, slow=False, watts_per_gpu=600.0, lease_seconds=FIRST_LEASE_SECONDS
     ):
         self.folder, self.library, self.slow = Path(folder), library, slow
         self.folder.mkdir(parents=True)
@@ -285,6 +286,12 @@ class Node:
             if [gpu for gpu, _ in whole] == list(range(count)):
                 found.append((whole[0][1][0][1].boot_seconds, whole[-1][1][-1][1].boot_seconds))
         return found
+
+    def touches(self):
+        """Return every moment at which the device process touched the driver, as far as the record goes."""
+        pid = self.pids()["device"]
+        touched = (*self.bank.mapping.calls(), *self.bank.mapping.journal())
+        return sorted(each.boot_seconds for each in touched if each.pid == pid)
 
     def read_back(self, index, since):
         """Return when the GPU's limit was first read after ``since``, or none yet."""

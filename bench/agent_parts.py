@@ -4,9 +4,10 @@ import asyncio
 import os
 import random
 import sys
+from bisect import bisect_left
 from pathlib import Path
 
-from agent_node import PRODUCT, Node, boot, until
+from agent_node import LEASE_SECONDS, PRODUCT, Node, boot, until
 from agent_weight import KINDS, cpu_seconds, memory_megabytes, once_megabytes
 from wattline.fake.nvml import Call
 
@@ -27,6 +28,7 @@ async def settled(node):
     """Start an agent on a node, and wait until its order is in force and its clocks have found their place."""
     since = node.start()
     await until(lambda: node.in_force(since))
+    node.lease_seconds = LEASE_SECONDS
     await asyncio.sleep(SETTLE_SECONDS)
 
 
@@ -107,9 +109,10 @@ async def lateness(folder, library, seconds, *, slow):
             while len(begun) < seconds / PERIOD_SECONDS:
                 await asyncio.sleep(5.0)
                 fresh = [
-                    begin for begin, _ in node.passes(last - 1.0) if not begun or begin > begun[-1] + 0.05
+                    begin for begin, _ in node.passes(last - 1.0) if not begun or begin > begun[-1][0] + 0.05
                 ]
-                begun += fresh
+                touches = node.touches()
+                begun += [(begin, touches[max(0, bisect_left(touches, begin) - 1)]) for begin in fresh]
                 last = boot()
     finally:
         for each in neighbours:
@@ -119,12 +122,16 @@ async def lateness(folder, library, seconds, *, slow):
 
 
 def _late(begun):
-    """Return by how much each pass missed the grid of its period; a pass that was held up moves the grid."""
-    due, late = begun[0], []
-    for begin in begun[1:]:
+    """Return by how much passes missed the grid of their period.
+
+    One that the driver held up beyond its time begins a new grid, as in the loop itself, and says nothing.
+    """
+    due, late = begun[0][0], []
+    for begin, busy_until in begun[1:]:
         due += PERIOD_SECONDS
-        while begin - due > PERIOD_SECONDS:  # passes in between were not seen whole
-            due += PERIOD_SECONDS
+        if busy_until > due:
+            due = begin
+            continue
         late.append(max(0.0, begin - due))
         due = min(due, begin)
     return late
@@ -137,7 +144,7 @@ async def starts(folder, library, count, *, slow):
     fresh machine every GPU has to be lowered first.
     """
     after, fresh = [], []
-    async with Node(folder, library, slow=slow, lease_seconds=0.1) as node:
+    async with Node(folder, library, slow=slow) as node:
         for _ in range(count):
             node.power_on()
             (Path(folder) / "state" / "agents" / "n1" / "device.json").unlink(missing_ok=True)
