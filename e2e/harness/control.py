@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 
 from harness.command import HarnessError
 from harness.containers import Containers
@@ -52,7 +53,8 @@ class Control:
         if not pids:
             raise HarnessError(f"container {container_id} does not run")
         for pid in pids:
-            os.kill(pid, number)
+            with suppress(ProcessLookupError):  # the first may have taken the others along
+                os.kill(pid, number)
 
     def _send(self, name: str, number: signal.Signals) -> None:
         self._need(name)
