@@ -10,13 +10,12 @@ Four rules, looked at after every step:
 * The draw follows, by the world's own meter.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from conformance.adapter import Promises
 from conformance.machine import PREVIOUS_WATTS, PRODUCT, UUIDS, Machine
 from wattline.fake.nvml import Call, Record
-from wattline.fake.nvml.layout import SETTERS
 
 TOLERANCE_WATTS = 0.5
 DRAW_SECONDS = 2.5
@@ -137,13 +136,13 @@ class Judge:
             return
         new = record.new / 1000
         known = now - asked.since > self.promises.tighten_seconds + self.grace_seconds
-        if asked.releasing and new <= PREVIOUS_WATTS[gpu] + TOLERANCE_WATTS:
-            return
+        lately, was = self._lately(now), PREVIOUS_WATTS[gpu]
+        if any(each.releasing for each in lately) and new <= was + TOLERANCE_WATTS:
+            return  # also where a target follows that the agent has not heard of yet
         if asked.releasing and known:
-            was = PREVIOUS_WATTS[gpu]
             self.complain(f"GPU {gpu} is put back to {new:.0f} W, before the agent it was {was:.0f} W")
             return
-        allowed = self._loosest(now)
+        allowed = _loosest(lately)
         if asked.lease_over and known:
             self.complain(f"GPU {gpu} is raised to {new:.0f} W after the lease has ended")
         if (
@@ -157,16 +156,15 @@ class Judge:
                 f"GPU {gpu} is raised to {new:.0f} W: {self._bound():.0f} W together of {allowed:.0f} W"
             )
 
-    def _loosest(self, now: float) -> float | None:
-        """Return the most that may have been in force as the agent knew it: it needs a while to hear of a change."""
+    def _lately(self, now: float) -> list[Sources]:
+        """Return all that may be what the agent knows is asked, newest first: it needs a while to hear of a change."""
         horizon = now - self.promises.tighten_seconds - self.grace_seconds
         lately = [self._history[-1]]
         for older, newer in zip(reversed(self._history[:-1]), reversed(self._history), strict=False):
             if newer.since < horizon:
                 break
             lately.append(older)
-        known = [each.budget_watts for each in lately if not each.releasing]
-        return None if None in known else max(watts for watts in known if watts is not None)
+        return lately
 
     def _judge_standing(self, now: float) -> None:
         asked, inside = self.sources, self.inside()
@@ -206,4 +204,7 @@ class Judge:
         )
 
 
-__all__ = ["SETTERS", "Excuse", "Judge", "Sources"]
+def _loosest(lately: Sequence[Sources]) -> float | None:
+    """Return the most that may have been in force; none where nothing was asked for."""
+    known = [each.budget_watts for each in lately if not each.releasing]
+    return None if None in known else max(watts for watts in known if watts is not None)
