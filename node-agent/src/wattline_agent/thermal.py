@@ -16,7 +16,7 @@ from math import exp, sqrt
 from wattline.model.gpu import GpuReading
 
 AHEAD_SECONDS = 10.0
-"""How far ahead; issue and architecture ask for ten seconds."""
+"""How far ahead: the clock comes down in steps a second apart, so a few of them are taken before the heat comes."""
 
 LAGS_SECONDS = (0.0, 3.0, 12.0, 60.0)
 """Ours: a ladder around the time constants that step responses show (below a second and 3 to 8 s: A100, 3090 and 4090 in
@@ -27,6 +27,9 @@ SAMPLE_SECONDS = 1.0
 
 GAP_SECONDS = 3.0
 """After a longer pause between two readings the comparison over ten seconds starts anew."""
+
+MOST_WATTS = 5_000.0
+"""Ours: several times what any GPU draws. A counter that goes faster is wrong, and would wash out what was learned."""
 
 MEMORY = 0.995
 """Ours: weight of the next observation's predecessors; half is forgotten after 140 informative seconds."""
@@ -124,6 +127,8 @@ def step(fit: Fit, reading: GpuReading) -> Fit:
     if not 0 <= elapsed <= GAP_SECONDS or joules < 0:
         return _begin(fit, reading)
     watts = joules / elapsed
+    if watts > MOST_WATTS:
+        return _begin(fit, reading)
     lagged = tuple(
         watts if lag == 0 else was + (watts - was) * (1.0 - exp(-elapsed / lag))
         for was, lag in zip(last.lagged_watts, LAGS_SECONDS, strict=True)
@@ -139,7 +144,7 @@ def step(fit: Fit, reading: GpuReading) -> Fit:
 
 def _begin(fit: Fit, reading: GpuReading) -> Fit:
     """Start the history anew, as if the power had been so for long; what was fitted stays."""
-    steady = (reading.watts,) * _COUNT
+    steady = (min(reading.watts, MOST_WATTS),) * _COUNT
     sample = Sample(reading.at_seconds, reading.celsius, steady, fit.weights, 0.0)
     return replace(fit, samples=(sample,), energy_joules=reading.energy_joules, drift_celsius=0.0)
 

@@ -114,14 +114,27 @@ def test_air_that_gets_warmer_is_foreseen_as_it_goes_on():
     [
         pytest.param({"energy_joules": 1.0}, id="the driver was loaded again: its counter starts at zero"),
         pytest.param({"at_seconds": 0.0}, id="time that goes back, as after a reboot that kept the state"),
+        pytest.param({"energy_joules": 2.0**62 / 1000}, id="a counter that leaps further than any GPU draws"),
     ],
 )
 def test_a_break_in_the_readings_starts_the_history_anew_and_keeps_what_was_learned(changes):
     die = Die().taught()
+    die.at_seconds += thermal.SAMPLE_SECONDS
     after = thermal.step(die.fit, die.reading(500.0, **changes))
 
     assert len(after.samples) == 1
     assert after.weights == die.fit.weights
+
+
+def test_watts_that_no_gpu_draws_teach_nothing_and_end_nothing():
+    die = Die().taught()
+    known = die.fit.weights
+    for watts in (2.0**62, 0.0, 2.0**62, 300.0):
+        die.at_seconds += 1.0
+        die.energy_joules += watts
+        die.fit = thermal.step(die.fit, die.reading(watts))
+
+    assert die.fit.weights == known
 
 
 def test_a_pause_without_readings_starts_the_history_anew():
@@ -140,7 +153,13 @@ def test_the_same_reading_again_is_no_second_one():
 @settings(max_examples=60)
 @given(
     readings=st.lists(
-        st.tuples(st.floats(0, 5), st.floats(0, 2000), st.floats(-40, 150), st.floats(-50, 3000)), max_size=60
+        st.tuples(
+            st.floats(0, 5),
+            st.floats(0, 2000) | st.just(2.0**62),
+            st.floats(-40, 150) | st.just(2.0**31),
+            st.floats(-50, 3000) | st.just(2.0**62 / 1000),
+        ),
+        max_size=60,
     ),
     watts=st.floats(0, 2000),
 )
