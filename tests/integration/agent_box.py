@@ -1,17 +1,20 @@
 """One node for tests of the agent as it runs: GPUs on the fake driver, a state folder, and the agents started on it."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
 from wattline.api.powernode import GpuOrder, LeaseRef, NodeState, PowerNodeSpec, PowerNodeStatus
-from wattline.fake.nvml import MAPPING_VARIABLE, GpuBank
+from wattline.fake.nvml import MAPPING_VARIABLE, Faults, GpuBank
 from wattline.model.bounds import bound_watts
 from wattline.world.gpu import PRODUCTS
 
@@ -104,6 +107,23 @@ class Box:
         status = self.status()
         told = status is not None and status.state is NodeState.ENFORCING
         return inside and self.locks() == [1500, 1500] and told
+
+
+@contextmanager
+def opened(state: Path, bank: GpuBank, library: Path) -> Iterator[Box]:
+    """A box whose lease is renewed; at the end no fault stands and no agent of it runs."""
+    box = Box(state, bank, library)
+    renewer = threading.Thread(target=box.renew)
+    renewer.start()
+    yield box
+    box.stop.set()
+    renewer.join()
+    Faults(bank.mapping).clear()
+    for agent in box.agents:
+        if agent.poll() is None:
+            agent.send_signal(signal.SIGTERM)
+        with suppress(ValueError):
+            agent.communicate(timeout=20)
 
 
 def spec(budget_watts: float, **changes) -> PowerNodeSpec:

@@ -1,19 +1,17 @@
 """The agent as it runs: three real processes on the fake driver, orders and leases as files, readings over HTTP."""
 
-import contextlib
 import json
 import os
 import resource
 import signal
 import socket
 import subprocess
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator
 
 import pytest
-from tests.integration.agent_box import PRODUCT, UUIDS, Box, children, ended, gone
+from tests.integration.agent_box import PRODUCT, UUIDS, Box, children, ended, gone, opened
 from tests.waiting import block_until
 
 from wattline.api.powernode import NodeState
@@ -25,18 +23,8 @@ from wattline.world.gpu import PRODUCTS, Gpu
 @pytest.fixture
 def box(tmp_path, nvml_library) -> Iterator[Box]:
     bank = GpuBank.create(tmp_path / "n1.gpus", [Gpu(PRODUCTS["h100"], uuid) for uuid in UUIDS])
-    box = Box(tmp_path / "state", bank, nvml_library)
-    renewer = threading.Thread(target=box.renew)
-    renewer.start()
-    yield box
-    box.stop.set()
-    renewer.join()
-    Faults(bank.mapping).clear()
-    for agent in box.agents:
-        if agent.poll() is None:
-            agent.send_signal(signal.SIGTERM)
-        with contextlib.suppress(ValueError):
-            agent.communicate(timeout=20)
+    with opened(tmp_path / "state", bank, nvml_library) as box:
+        yield box
 
 
 @pytest.fixture

@@ -1,10 +1,8 @@
 """An emergency at the agent as it runs: three real processes on the fake driver, with nobody who orders."""
 
-import contextlib
 import json
 import os
 import signal
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -12,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 from click.testing import CliRunner
-from tests.integration.agent_box import PRODUCT, SPEED, UUIDS, Box, children, gone
+from tests.integration.agent_box import PRODUCT, SPEED, UUIDS, Box, children, gone, opened
 from tests.waiting import block_until
 
 from wattline.api.powernode import EmergencyLevel
@@ -28,16 +26,8 @@ TOKEN = "a token that only we know"
 @pytest.fixture
 def box(tmp_path, nvml_library) -> Iterator[Box]:
     bank = GpuBank.create(tmp_path / "n1.gpus", [Gpu(PRODUCTS["h100"], uuid) for uuid in UUIDS])
-    box = Box(tmp_path / "state", bank, nvml_library)
-    renewer = threading.Thread(target=box.renew)
-    renewer.start()
-    yield box
-    box.stop.set()
-    renewer.join()
-    for agent in box.agents:
-        agent.send_signal(signal.SIGTERM)
-        with contextlib.suppress(ValueError):
-            agent.communicate(timeout=20)
+    with opened(tmp_path / "state", bank, nvml_library) as box:
+        yield box
 
 
 @pytest.fixture

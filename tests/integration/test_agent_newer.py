@@ -1,14 +1,12 @@
 """The agent as it runs on GPUs that can do things by themselves, and that are divided into parts."""
 
-import contextlib
 import signal
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 from tests.contract.machine import newer_card
-from tests.integration.agent_box import UUIDS, Box, ended
+from tests.integration.agent_box import UUIDS, Box, ended, opened
 from tests.waiting import block_until
 
 from wattline.api.powernode import ReplicaOrder
@@ -23,17 +21,8 @@ def box(tmp_path, nvml_library) -> Iterator[Box]:
     gpus = [Gpu(PRODUCTS["h200"], uuid) for uuid in UUIDS]
     bank = GpuBank.create(tmp_path / "n1.gpus", gpus, newer_card)
     Faults(bank.mapping).partition(1, on=True, parts=("MIG-1", "MIG-2"))
-    box = Box(tmp_path / "state", bank, nvml_library)
-    renewer = threading.Thread(target=box.renew)
-    renewer.start()
-    yield box
-    box.stop.set()
-    renewer.join()
-    for agent in box.agents:
-        if agent.poll() is None:
-            agent.send_signal(signal.SIGTERM)
-        with contextlib.suppress(ValueError):
-            agent.communicate(timeout=20)
+    with opened(tmp_path / "state", bank, nvml_library) as box:
+        yield box
 
 
 def replica(uuid: str) -> ReplicaOrder:

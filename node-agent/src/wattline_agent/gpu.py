@@ -71,16 +71,12 @@ class Gpu:
     @property
     def asked_watts(self) -> float:
         """Return the limit as anybody last set it; the greatest while nothing can be read."""
-        if self.reading is None:
-            return self.identity.max_watts
-        return self.reading.limit_watts if self.reading.asked_watts is None else self.reading.asked_watts
+        return self._asked_watts(self.reading)
 
     @property
     def last_asked_watts(self) -> float:
         """Return the limit as it was last read, whether it still answers or not; the greatest if it never was."""
-        if self.last is None:
-            return self.identity.max_watts
-        return self.last.limit_watts if self.last.asked_watts is None else self.last.asked_watts
+        return self._asked_watts(self.last)
 
     @property
     def limit_watts(self) -> float | None:
@@ -146,10 +142,8 @@ class Gpu:
         if reloaded or (unkept and moved):
             drift = "driver_reload" if reloaded else "persistence"
             self.confirmed_watts = None
-            self.clock_known, self.clock_mhz = (
-                True,
-                None,
-            )  # a driver that was loaded again has forgotten the lock
+            # a driver that was loaded again has forgotten the lock
+            self.clock_known, self.clock_mhz = True, None
             self._forget_own()
         elif moved:
             drift = "external"
@@ -172,8 +166,9 @@ class Gpu:
 
     def rise_celsius(self) -> float:
         """Return the degrees it will warm up by in ten seconds as it draws now; zero where that cannot be told."""
-        foreseen = self.settings.heat.predict and self.fit.trusted and self.reading is not None
-        return self.fit.rise_celsius(self.reading.watts) if foreseen and self.reading is not None else 0.0
+        if self.reading is None or not self._foresees():
+            return 0.0
+        return self.fit.rise_celsius(self.reading.watts)
 
     def heat_limit_watts(self) -> float | None:
         """Return the greatest limit that heat allows where the clock cannot be locked; none where it can."""
@@ -188,8 +183,7 @@ class Gpu:
     def ahead_celsius(self) -> float | None:
         """Return the margin ten seconds ahead; none where it cannot be told."""
         margin = self.margin_celsius()
-        foreseen = self.settings.heat.predict and self.fit.trusted
-        return margin - self.rise_celsius() if foreseen and margin is not None else None
+        return margin - self.rise_celsius() if margin is not None and self._foresees() else None
 
     def feel(self, now: float) -> bool:
         """Let the thermal loop take a step on the last reading; say whether it allows less than before."""
@@ -201,6 +195,14 @@ class Gpu:
         margin = margin_celsius(self.reading, self.identity.slowdown_celsius)
         self.heat = step(self.settings.heat, before, at, margin, self.rise_celsius())
         return self.heat.clock_ratio < before.clock_ratio or self.heat.emergency > before.emergency
+
+    def _asked_watts(self, reading: GpuReading | None) -> float:
+        if reading is None:
+            return self.identity.max_watts
+        return reading.limit_watts if reading.asked_watts is None else reading.asked_watts
+
+    def _foresees(self) -> bool:
+        return self.settings.heat.predict and self.fit.trusted
 
     def _unlocked(self, reading: GpuReading, now: float) -> bool:
         return (

@@ -13,10 +13,7 @@ from wattline.loops.node import GpuTarget
 from wattline.model.bounds import bound_watts
 from wattline.model.errors import GpuError
 from wattline_agent.device import Device, DriverChanged
-from wattline_agent.gpu import (
-    LIMIT_TOLERANCE_WATTS,
-    Gpu,
-)
+from wattline_agent.gpu import LIMIT_TOLERANCE_WATTS, Gpu
 from wattline_agent.record import Previous, RecordFile
 from wattline_agent.settings import DEFAULTS, Settings
 from wattline_agent.tally import Tally

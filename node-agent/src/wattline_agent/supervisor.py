@@ -78,9 +78,7 @@ class Supervisor:
     def _see_to_pause(self, reason: str) -> None:
         if reason != self._said:
             self._said = reason
-            log.info("the driver is left alone: %s", reason) if reason else log.info(
-                "the driver is used again"
-            )
+            log.info("%s", f"the driver is left alone: {reason}" if reason else "the driver is used again")
         if not reason:
             return
         if self._device.process is None:

@@ -9,6 +9,7 @@ from wattline.model.errors import GpuBlocked, GpuError, GpuLost
 from wattline_agent.device import Device, DriverAway, DriverChanged
 from wattline_agent.gpu import LIMIT_TOLERANCE_WATTS, Gpu
 from wattline_agent.record import RecordFile
+from wattline_agent.settings import Settings
 from wattline_agent.tally import Tally
 
 
@@ -155,15 +156,17 @@ class Touch:
         return isinstance(error, DriverAway | GpuLost)
 
     def _failed(self, gpu: Gpu, error: GpuError, now: float, actuator: str, direction: str) -> None:
-        blocked = isinstance(error, GpuBlocked)
-        outcome = Outcome.BLOCKED if blocked else Outcome.ERROR
+        outcome, wait_seconds = refusal(error, gpu.settings)
         self.tally.actuations[actuator, direction, outcome] += 1
         if not self.gone(gpu, error):
-            gpu.hold(
-                outcome,
-                str(error),
-                now + (gpu.settings.blocked_seconds if blocked else gpu.settings.again_seconds),
-            )
+            gpu.hold(outcome, str(error), now + wait_seconds)
+
+
+def refusal(error: GpuError, settings: Settings) -> tuple[Outcome, float]:
+    """Return what a write comes to that failed so, and the seconds until it is worth another try."""
+    if isinstance(error, GpuBlocked):
+        return Outcome.BLOCKED, settings.blocked_seconds
+    return Outcome.ERROR, settings.again_seconds
 
 
 def _clock(mhz: int | None) -> str:

@@ -10,13 +10,13 @@ from dataclasses import replace
 
 from wattline.api.powernode import Outcome
 from wattline.loops.node import GpuTarget
-from wattline.model.errors import GpuBlocked, GpuError
+from wattline.model.errors import GpuError
 from wattline.model.gpu import Ramp, Tuned
 from wattline_agent.asked import Asked
 from wattline_agent.device import Device
 from wattline_agent.gpu import Gpu
 from wattline_agent.record import Previous, RecordFile
-from wattline_agent.touch import Touch
+from wattline_agent.touch import Touch, refusal
 
 RAMP_TOLERANCE_RATIO = 0.01
 """Ours: devices round a ramp."""
@@ -154,10 +154,8 @@ class Tuner:
                 do()
         except GpuError as error:
             if not self._touch.gone(gpu, error):
-                blocked = isinstance(error, GpuBlocked)
-                outcome = Outcome.BLOCKED if blocked else Outcome.ERROR
-                wait = gpu.settings.blocked_seconds if blocked else gpu.settings.again_seconds
-                asked.hold(outcome, str(error), now + wait)
+                outcome, wait_seconds = refusal(error, gpu.settings)
+                asked.hold(outcome, str(error), now + wait_seconds)
                 self._touch.tally.actuations[actuator, direction, outcome] += 1
             return False
         self._touch.read(gpu, now)

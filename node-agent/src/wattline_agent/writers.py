@@ -59,11 +59,12 @@ class Known:
 
 
 NEVER = re.compile(r"(?!)")
-SETS = re.compile(
-    r"(?:^|\s)(?:-pl|--power-limit|-lgc|--lock-gpu-clocks|-rgc|--reset-gpu-clocks|-ac|--applications-clocks|-rac"
+OPTIONS = (
+    r"(?:-pl|--power-limit|-lgc|--lock-gpu-clocks|-rgc|--reset-gpu-clocks|-ac|--applications-clocks|-rac"
     r"|--reset-applications-clocks|-lmc|--lock-memory-clocks|-gtt|--gpu-target-temp|-pm|--persistence-mode)(?:[\s=]|$)"
 )
 """Options of nvidia-smi that set something we set as well (`nvidia-smi --help`)."""
+SETS = re.compile(rf"(?:^|\s){OPTIONS}")
 
 KNOWN = (
     Known(
@@ -99,7 +100,7 @@ KNOWN = (
         "nvidia-smi",
         Role.WRITES,
         "is setting a limit, a clock or persistence mode right now",
-        re.compile(r"nvidia-smi" + SETS.pattern.replace("(?:^|\\s)", "(?:.*\\s|\\s)", 1)),
+        re.compile(rf"nvidia-smi.*\s{OPTIONS}"),
         NEVER,
     ),
     Known(

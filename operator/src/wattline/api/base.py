@@ -48,6 +48,10 @@ class PowerClass(StrEnum):
     BEST_EFFORT = "BestEffort"
 
 
+CLASSES = tuple(PowerClass)
+"""Keenest first."""
+
+
 class Metadata(Spec):
     """The part of Kubernetes' object metadata that Wattline reads."""
 

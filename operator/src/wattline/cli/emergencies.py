@@ -1,9 +1,10 @@
 """What both emergency commands do: tell every agent at once, then look until it is in force."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from wattline.api.powernode import PowerNodeSpec
 from wattline.doors.clock import Clock
 from wattline.model.errors import ClusterError
 from wattline.model.wire import EmergencySignal, EmergencyView
@@ -30,6 +31,15 @@ class Outcome:
     done: bool
     said: str
     """One sentence."""
+
+
+def not_armed(where: str, level: str, orders: Iterable[PowerNodeSpec]) -> str:
+    """Return what to say where no node has the level armed: which there are, and how one comes about."""
+    known = sorted({each.level for order in orders for each in order.emergency})
+    return (
+        f"no node{where} has the level {level} armed; armed: {', '.join(known) or 'none'}. "
+        "A PowerDomain arms one once it is enforced and has spec.emergency"
+    )
 
 
 async def signalled(

@@ -7,7 +7,7 @@ from pathlib import Path
 import aiohttp
 import click
 
-from wattline.cli.emergencies import Outcome, Talk, signalled
+from wattline.cli.emergencies import Outcome, Talk, not_armed, signalled
 from wattline.cli.options import state_option
 from wattline.doors import emergency as door
 from wattline.doors.clock import BootClock
@@ -98,11 +98,8 @@ async def _on_box(state: Path, signal: EmergencySignal, timeout_seconds: float) 
         and any(each.level == signal.level for each in node.order.spec.emergency)
     }
     if not armed:
-        known = {each.level for node in seen.nodes if node.order for each in node.order.spec.emergency}
-        raise click.UsageError(
-            f"no node of {state} has the level {signal.level} armed; armed: {', '.join(sorted(known)) or 'none'}. "
-            "A PowerDomain arms one once it is enforced and has spec.emergency"
-        )
+        orders = [node.order.spec for node in seen.nodes if node.order]
+        raise click.UsageError(not_armed(f" of {state}", signal.level, orders))
     door.write(state / "emergency", signal)
 
     async def told(_: EmergencySignal) -> None:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from wattline.api.base import PowerClass
+from wattline.api.base import CLASSES, PowerClass
 from wattline.api.powernode import GpuOrder, GpuStatus, ReplicaOrder
 from wattline.controller import heat
 from wattline.controller.facts import floor_watts
@@ -13,8 +13,6 @@ from wattline.model.fleet import Fleet
 from wattline.model.orders import gpu_order, replica_order
 from wattline.model.sharing import apart, merged
 from wattline.policy.share import Claim, Grant, Why
-
-CLASSES = tuple(PowerClass)
 
 
 def gpu_orders(view: ClusterView, node: NodeView) -> tuple[GpuOrder, ...]:

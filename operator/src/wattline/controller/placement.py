@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from wattline.api.base import PowerClass
+from wattline.api.base import CLASSES, PowerClass
 from wattline.api.inferencepool import InferencePool
 from wattline.api.powerdomain import Mode
 from wattline.controller.facts import capped, floor_watts
@@ -17,9 +17,6 @@ from wattline.model.cluster import ClusterView, MachineSeen, NodeView, PodSeen
 from wattline.model.fleet import full_name
 from wattline.model.names import UNCAPPED
 from wattline.policy.place import Placement, Site, Waiting, Why, place
-
-CLASSES = tuple(PowerClass)
-"""Who is placed first."""
 
 
 @dataclass(frozen=True, slots=True)

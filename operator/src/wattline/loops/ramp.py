@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, fsum
 
+from wattline.api.base import CLASSES
 from wattline.api.powernode import PowerNodeSpec
 from wattline.loops.ceiling import STEEPNESS, limited
 from wattline.loops.moves import STEP_WATTS
 from wattline.loops.seen import GpuSeen, NodeSeen
-from wattline.loops.watts import CLASSES, Group
+from wattline.loops.watts import Group
 from wattline.model.bounds import bound_watts
 from wattline.policy import smooth
 

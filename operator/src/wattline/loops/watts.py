@@ -4,14 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import floor, fsum
 
-from wattline.api.base import PowerClass
+from wattline.api.base import CLASSES, PowerClass
 from wattline.api.powernode import GpuOrder, ReplicaOrder
 from wattline.loops.seen import GpuSeen
 from wattline.model.bounds import bound_watts, limit_for
 from wattline.policy import share
-
-CLASSES = tuple(PowerClass)
-"""Keenest first."""
 
 
 @dataclass(frozen=True, slots=True)

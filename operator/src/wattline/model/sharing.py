@@ -6,11 +6,8 @@ by the keenest, inside those bounds.
 
 from collections.abc import Sequence
 
-from wattline.api.base import PowerClass
+from wattline.api.base import CLASSES
 from wattline.api.powernode import GpuOrder, ReplicaOrder
-
-CLASSES = tuple(PowerClass)
-"""Keenest first."""
 
 
 def merged(orders: Sequence[GpuOrder]) -> GpuOrder:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from wattline.cli.emergencies import Outcome, signalled
+from wattline.cli.emergencies import Outcome, not_armed, signalled
 from wattline.cli.emergency import show
 from wattline.cli.plugin import objects
 from wattline.cli.plugin.cluster import Cluster, with_cluster
@@ -64,11 +64,8 @@ def emergency(
             and any(each.level == signal.level for each in node.order.spec.emergency)
         }
         if not armed:
-            known = {each.level for node in nodes if node.order for each in node.order.spec.emergency}
-            raise ClusterError(
-                f"no node has the level {signal.level} armed; armed: {', '.join(sorted(known)) or 'none'}. "
-                "A PowerDomain arms one once it is enforced and has spec.emergency"
-            )
+            orders = [node.order.spec for node in nodes if node.order]
+            raise ClusterError(not_armed("", signal.level, orders))
         agents = (await Parts.find(kube, cluster.ours)).emergencies(armed, token)
         silent = tuple(
             Outcome(node, done=False, said="no agent runs there") for node in sorted(armed - agents.keys())
