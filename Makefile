@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check conformance chart crds settings dashboards lock docs golden e2e e2e-down
+.PHONY: help demo test check conformance papers papers-full chart crds settings dashboards lock docs golden e2e e2e-down
 PYTHON ?= python3
 UV := .tools/bin/uv
 BIN := .venv/bin
@@ -37,6 +37,12 @@ check: .venv/ready $(SHIM) ## format, lint, types, import contracts, generated f
 
 conformance: .venv/ready $(SHIM) ## faults, hangs and kills against the node agent without hardware; FULL=1: all of them
 	@$(BIN)/python -W error -m conformance --virtual conformance.ours:Inside $(if $(FULL),--full) $(CONFORMANCE)
+
+papers: .venv/ready ## every paper's claims beside ours, reduced (20 minutes on two cores); FORM=ci: five
+	@$(BIN)/python -m bench.papers --form $(or $(FORM),reduced) --page $(if $(filter ci,$(FORM)),.build/papers.md,docs/reference/papers.md) $(PAPERS)
+
+papers-full: .venv/ready ## the same in full: hours; goes on where it was interrupted
+	@$(BIN)/python -m bench.papers --form full --page docs/reference/papers.md $(PAPERS)
 
 crds: .venv/ready ## write the custom resource definitions and their reference from the models
 	$(BIN)/wattline crds crds --reference docs/reference/api.md

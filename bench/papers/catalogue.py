@@ -1,0 +1,5 @@
+"""The papers in the order of the reference page."""
+
+from bench.papers.study import Paper
+
+PAPERS: tuple[Paper, ...] = ()

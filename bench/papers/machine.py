@@ -1,0 +1,94 @@
+"""Runs the cases of a study on all cores and keeps their results, so that what was interrupted goes on."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
+from pathlib import Path
+
+from bench.papers.study import C, Form, Json, T
+
+import wattline
+
+ROOMS = ("api", "model", "policy", "loops", "world", "sim")
+"""Rooms of the product that a result may depend on."""
+
+
+def digest(paths: Iterable[Path]) -> str:
+    """Return one hash over files and the Python files of folders, by name and content."""
+    whole = hashlib.sha256()
+    files = {file for path in paths for file in (path.rglob("*.py") if path.is_dir() else (path,))}
+    for file in sorted(files):
+        whole.update(file.name.encode())
+        whole.update(file.read_bytes())
+    return whole.hexdigest()[:16]
+
+
+def code_of(study: Callable[..., object]) -> str:
+    """Return the hash of the code behind a study: the product's rooms, this folder's frame and the study's own modules."""
+    module = Path(str(sys.modules[study.__module__].__file__))
+    own = module.parent if module.parent.name != "papers" else module
+    product = Path(next(iter(wattline.__path__)))
+    return digest([own, *(product / room for room in ROOMS)])
+
+
+class Machine:
+    """The cores and the disk, as one study sees them."""
+
+    def __init__(self, form: Form, data: Path | None, *, jobs: int, kept: Path, code: str) -> None:
+        self.form = form
+        self.inputs: dict[str, str] = {}
+        """Hash of each data file that the study asked for."""
+        self._data = data
+        self._jobs = jobs
+        self._kept = kept
+        self._code = code
+
+    def pick(self, *, ci: T, reduced: T, full: T) -> T:
+        """Return what the form needs."""
+        return {Form.CI: ci, Form.REDUCED: reduced, Form.FULL: full}[self.form]
+
+    def seeds(self) -> range:
+        """Return the seeds of the form."""
+        return range(self.pick(ci=2, reduced=3, full=5))
+
+    def data(self, relative: str) -> Path | None:
+        """Return a file of the data folder, or none where it is absent."""
+        if self._data is None or not (self._data / relative).is_file():
+            return None
+        path = self._data / relative
+        self.inputs[relative] = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        return path
+
+    def each(self, function: Callable[[C], Json], cases: Sequence[C]) -> list[Json]:
+        """Return the function's results for all cases, from disk where they are kept."""
+        files = [self._file(function, case) for case in cases]
+        wanted = {index for index, file in enumerate(files) if not file.is_file()}
+        self._kept.mkdir(parents=True, exist_ok=True)
+        if self._jobs == 1 or len(wanted) <= 1:
+            for index in sorted(wanted):
+                _keep(files[index], function(cases[index]))
+        else:
+            with ProcessPoolExecutor(self._jobs) as pool:
+                running = {pool.submit(function, cases[index]): index for index in sorted(wanted)}
+                for done, future in enumerate(as_completed(running), start=1):
+                    _keep(files[running[future]], future.result())
+                    print(f"\r  {done}/{len(wanted)}", end="", file=sys.stderr, flush=True)
+            print("\r", end="", file=sys.stderr)
+        return [json.loads(file.read_text("utf-8")) for file in files]
+
+    def _file(self, function: Callable[[C], Json], case: C) -> Path:
+        said = json.dumps(asdict(case), sort_keys=True)  # type: ignore[call-overload]  # a case is a dataclass
+        name = hashlib.sha256(
+            f"{self._code} {function.__module__}.{function.__qualname__} {said}".encode()
+        ).hexdigest()
+        return self._kept / f"{function.__qualname__}-{name[:24]}.json"
+
+
+def _keep(file: Path, result: Json) -> None:
+    text = json.dumps(result)
+    new = file.with_suffix(".new")
+    new.write_text(text, "utf-8")
+    new.replace(file)

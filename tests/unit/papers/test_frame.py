@@ -1,0 +1,92 @@
+"""The frame of the papers' studies: what counts as accepted, what a page shows, what an interruption costs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from bench.papers import page
+from bench.papers.machine import Machine, code_of
+from bench.papers.study import Claim, Finding, Form, Kind, Paper, Study
+
+
+def claim(**changed):
+    fields = {"key": "saving", "says": "joules saved", "paper": "27 % [P abs]", "kind": Kind.EMERGENT}
+    return Claim(**{**fields, "unit": "%", **changed})
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "samples", "accepted"),
+    [
+        pytest.param(15, 35, (20.0, 30.0), True, id="a mean inside the band is accepted"),
+        pytest.param(15, 35, (10.0, 12.0), False, id="a mean below the band is not"),
+        pytest.param(None, 35, (-400.0,), True, id="a band without a lower end takes anything below"),
+        pytest.param(15, None, (400.0,), True, id="a band without an upper end takes anything above"),
+        pytest.param(15, 35, (15.0,), True, id="the end of a band belongs to it"),
+    ],
+)
+def test_a_claim_is_judged_by_the_mean_of_the_seeds(least, most, samples, accepted):
+    assert Finding(claim(least=least, most=most), samples).accepted is accepted
+
+
+def test_the_interval_is_students():
+    # t(0.975, 4) = 2.776, s = 1.5811, n = 5
+    assert Finding(claim(), (1.0, 2.0, 3.0, 4.0, 5.0)).half_width == pytest.approx(1.963, abs=1e-3)
+
+
+def test_one_seed_has_no_interval():
+    assert Finding(claim(), (1.0,)).half_width is None
+
+
+@dataclass(frozen=True)
+class Case:
+    folder: str
+    number: int
+
+
+def counted(case):
+    """Leave a mark each time a case is computed; one with a negative number fails."""
+    (Path(case.folder) / f"{case.number}").touch(exist_ok=False)
+    if case.number < 0:
+        raise ValueError("broken")
+    return {"double": 2 * case.number}
+
+
+def machine(tmp_path, code="c"):
+    return Machine(Form.CI, None, jobs=1, kept=tmp_path / "kept", code=code)
+
+
+def test_a_study_goes_on_where_it_was_interrupted(tmp_path):
+    cases = [Case(str(tmp_path), number) for number in (1, 2, -1)]
+    with pytest.raises(ValueError, match="broken"):
+        machine(tmp_path).each(counted, cases)
+    # a case that is computed twice fails on its mark
+    assert machine(tmp_path).each(counted, cases[:2]) == [{"double": 2}, {"double": 4}]
+
+
+def test_other_code_computes_anew(tmp_path):
+    case = Case(str(tmp_path), 3)
+    machine(tmp_path).each(counted, [case])
+    with pytest.raises(FileExistsError):
+        machine(tmp_path, code="d").each(counted, [case])
+
+
+def test_a_data_file_that_is_absent_is_none_and_no_input(tmp_path):
+    bench = machine(tmp_path)
+    assert bench.data("traces/none.csv") is None
+    assert bench.inputs == {}
+
+
+def study(bench):
+    return Study(
+        "one box", "generated", "full clocks", (Finding(claim(least=15, most=35), (2.0,), "too small"),)
+    )
+
+
+def test_a_page_says_what_lies_outside_and_why():
+    paper = Paper("kairos", "KAIROS", "Somebody, 2026.", ("wattline.policy.clock",), "Wired.", study)
+    text = page.page([page.Result(paper, study(None), Form.CI, code_of(study), {"traces/a.csv": "beef"})])
+    assert "| joules saved | E | 27 % [P abs] | 2 % | 15 to 35 | no |" in text
+    assert "* *joules saved*: too small" in text
+    assert "proves nothing" in text
+    assert "traces/a.csv `beef`" in text
+    assert "| [KAIROS](#kairos) | ci | 0/1 | 0/1 | 1 |" in text
