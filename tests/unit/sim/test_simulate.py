@@ -146,3 +146,17 @@ def test_a_run_that_outgrows_the_model_is_counted_not_dropped_in_silence():
 def test_a_question_that_cannot_be_asked_says_why(changes, said):
     with pytest.raises(ScenarioError, match=said):
         simulate(scenario(**changes))
+
+
+def test_what_happens_before_the_warm_up_is_over_counts_for_nothing():
+    whole, tail = simulate(scenario(clock=None)), simulate(scenario(clock=None, warm_up_hours=0.25))
+    assert tail.seconds == pytest.approx(whole.seconds - 900)
+    assert 0 < tail.joules < whole.joules
+    assert 0 < tail.turns < whole.turns
+    assert tail.runs_finished == tail.runs_offered < whole.runs_offered
+    assert tail.tokens_per_second_per_agent_p5 is not None
+
+
+def test_the_world_is_the_same_with_a_warm_up():
+    late = simulate(scenario(warm_up_hours=0.01))  # before the first turn ended, nearly
+    assert late.seconds == pytest.approx(simulate(scenario()).seconds - 36)

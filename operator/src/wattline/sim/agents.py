@@ -23,6 +23,12 @@ class Played:
         """Runs that were offered and have not ended."""
         return self.offered - self.outgrown - len(self.run_seconds)
 
+    def begin(self) -> None:
+        """Count from now on: what is open or still to come is offered, what has ended is forgotten."""
+        self.offered = self.open
+        self.outgrown = 0
+        self.run_seconds.clear()
+
 
 class Agents:
     """Starts every run at its arrival, or when the run before it in its session has ended."""

@@ -1,9 +1,10 @@
 """What a simulation answers."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
-from wattline.sim.rates import quantile
+from wattline.sim.poolreport import PoolReport
+from wattline.sim.series import Curves, Series
+from wattline.sim.watts import DomainReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +52,25 @@ class Report:
     mean_clock_mhz: float | None
     """Over the seconds in which an engine worked; only where clocks were moved."""
     seed: int
+    pools: tuple[PoolReport, ...] = ()
+    """Of each served pool, in the scenario's order."""
+    domains: tuple[DomainReport, ...] = ()
+    """Of each power domain, by name."""
+    series: Series | None = None
+    """What was so over time; none where nobody asked for it."""
+    curves: Curves | None = None
+    """How waits and rates are spread; likewise."""
 
     def flat(self) -> dict[str, float | int | None]:
-        """Return one flat object."""
-        return asdict(self)
+        """Return one flat object, of all pools together; domains stand in it under ``domains.NAME.``."""
+        whole = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in _NESTED}
+        for domain in self.domains:
+            whole |= {
+                f"domains.{domain.name}.{key}": value
+                for key, value in asdict(domain).items()
+                if key != "name"
+            }
+        return whole
 
 
-def spread(values: Sequence[float], *shares: float) -> tuple[float | None, ...]:
-    """Return the quantiles, nearest rank."""
-    return tuple(quantile(values, share) for share in shares)
+_NESTED = frozenset({"pools", "domains", "series", "curves"})

@@ -19,14 +19,24 @@ class ScenarioError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Served:
+    """A pool and the runs it gets."""
+
+    pool: str
+    """Full name."""
+    arrivals: Sequence[Arrival]
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """A fleet under given policies."""
 
     fleet: Fleet
-    pool: str
-    """Full name of the pool that gets the runs."""
-    arrivals: Sequence[Arrival]
-    hours: float
+    pool: str = ""
+    """Full name of the pool that gets the runs, where it is only one; see ``served``."""
+    arrivals: Sequence[Arrival] = ()
+    """Its runs."""
+    hours: float = 3.0
     """Arrivals end here; the simulation goes on until all runs have ended."""
     product: str = "h100"
     routing: Mode = Mode.WATTLINE
@@ -38,8 +48,27 @@ class Scenario:
     seed: int = 0
     drain_hours: float = 48.0
     """Runs that have not ended so long after the last arrival never will."""
+    warm_up_hours: float = 0.0
+    """What happens before counts for nothing: joules, turns, rates and runs are reported from then on."""
     watch_watts: bool = False
     """Look at the fleet's draw each second even where no policy needs it."""
+    series_seconds: float | None = None
+    """Record what is so at this distance, a multiple of 5 s; nothing is recorded where unset."""
+    served: tuple[Served, ...] = ()
+    """Pools that get runs at the same time, beside ``pool``; pools that are not named stand idle."""
+
+    def all_served(self) -> tuple[Served, ...]:
+        """Return every pool that gets runs, with its runs; raise `ScenarioError` where that cannot be."""
+        everybody = (*((Served(self.pool, self.arrivals),) if self.pool else ()), *self.served)
+        names = [each.pool for each in everybody]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ScenarioError(
+                f"InferencePool {twice[0]} is served twice; give all of its arrivals in one place"
+            )
+        if not everybody:
+            raise ScenarioError("no InferencePool gets runs; name one, or several in `served`")
+        return everybody
 
 
 def physics_of(pool: InferencePool, product: str) -> list[EnginePhysics]:

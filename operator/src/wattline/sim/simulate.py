@@ -1,6 +1,9 @@
 """Builds a scenario's world, lets it run and reports."""
 
 from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 from math import fsum
 
 from wattline.api.base import PowerClass
@@ -8,16 +11,18 @@ from wattline.api.inferencepool import InferencePool
 from wattline.api.powernode import GpuOrder, ReplicaOrder
 from wattline.model.fleet import full_name
 from wattline.model.orders import gpu_order, replica_order
-from wattline.sim.agents import Agents
 from wattline.sim.events import Events
 from wattline.sim.gateway import Gateway
 from wattline.sim.node import Node, set_clock
-from wattline.sim.rates import SAMPLE_SECONDS, AgentRates
+from wattline.sim.pool import Pool
+from wattline.sim.poolreport import Outcome
+from wattline.sim.rates import SAMPLE_SECONDS
 from wattline.sim.replica import Replica
-from wattline.sim.report import Report, spread
+from wattline.sim.report import Report
 from wattline.sim.scenario import Scenario, chosen_pool, physics_of
+from wattline.sim.series import Curves, Recorder, curve
 from wattline.sim.watts import PERIOD_SECONDS, Budgets
-from wattline.world.engine import Engine
+from wattline.world.engine import Engine, EngineEvent
 from wattline.world.gpu import PRODUCTS, Gpu
 
 TICK_SECONDS = 1.0
@@ -28,38 +33,44 @@ def simulate(scenario: Scenario) -> Report:
     return _World(scenario).report()
 
 
+@dataclass(frozen=True, slots=True)
+class _Spent:
+    """Counters that only grow."""
+
+    joules: float = 0.0
+    throttled_seconds: float = 0.0
+    preemptions: int = 0
+
+
 class _World:
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
         self.events = Events()
-        self.rates = AgentRates()
-        self.served = chosen_pool(scenario.fleet, scenario.pool)
-        self.gateway = Gateway(
-            self.served.spec,
-            scenario.routing,
-            admission=scenario.admission,
-            events=self.events,
-            rates=self.rates,
-        )
+        self.served = {
+            full_name(pool): Pool(pool, scenario, self.events)
+            for each in scenario.all_served()
+            for pool in [chosen_pool(scenario.fleet, each.pool)]
+        }
         self.replicas: dict[tuple[str, str], Replica] = {}
         self.gpus: dict[str, Gpu] = {}
         for pool in scenario.fleet.pools:
             self._stand_up(pool)
-        active = self.served.spec.active()
-        self.gateway.use(
-            {endpoint.name: self.replicas[full_name(self.served), endpoint.name] for endpoint in active}
-        )
+        for name, served in self.served.items():
+            served.use({key[1]: replica for key, replica in self.replicas.items() if key[0] == name})
         self.nodes = self._nodes()
         self.budgets = Budgets(scenario.fleet, self.nodes, self._class_of)
-        longest = min(r.engine.physics.max_context_tokens for r in self.gateway.replicas.values())
-        self.agents = Agents(self.events, self.gateway, min(longest, self._admissible_tokens()))
+        self.recorder: Recorder | None = None
         self._clock_seconds = self._clock_mhz_seconds = 0.0
         self._hottest_celsius = 0.0
+        self._began_seconds = 0.0
+        self._spent = _Spent()
+        self._joules_before = dict.fromkeys(self.gpus, 0.0)
 
     def report(self) -> Report:
         scenario, events = self.scenario, self.events
         self._set_out()
-        self.agents.expect(scenario.arrivals)
+        for each in scenario.all_served():
+            self.served[each.pool].agents.expect(each.arrivals)
         events.every(SAMPLE_SECONDS, self._sample, self._goes_on)
         moving = scenario.clock == "wattline" or scenario.cap == "wattline"
         if moving:
@@ -70,6 +81,11 @@ class _World:
         watched = scenario.watch_watts or bool(scenario.fleet.domains)
         if watched:
             events.every(TICK_SECONDS, self._watch, self._goes_on)
+        if scenario.warm_up_hours:
+            events.at(scenario.warm_up_hours * 3600, self._begin)
+        if scenario.series_seconds is not None:
+            self.recorder = self._recorder()
+            events.every(scenario.series_seconds, self._record, self._goes_on)
         events.run(until_seconds=(scenario.hours + scenario.drain_hours) * 3600)
         for replica in self.replicas.values():
             replica.catch_up()
@@ -85,8 +101,13 @@ class _World:
                 self.gpus.setdefault(uuid, Gpu(product, uuid, shape=scenario.shape)) for uuid in endpoint.gpus
             ]
             self.replicas[full_name(pool), endpoint.name] = Replica(
-                endpoint.name, Engine(physics, gpus), self.events, self.gateway.heard
+                endpoint.name, Engine(physics, gpus), self.events, self._heard(full_name(pool))
             )
+
+    def _heard(self, pool: str) -> Callable[[Replica, EngineEvent], None]:
+        """Return who hears of a pool's engines; those of a pool that is not served have nothing to tell."""
+        served = self.served.get(pool)
+        return _nobody if served is None else served.gateway.heard
 
     def _nodes(self) -> list[Node]:
         fleet = self.scenario.fleet
@@ -100,11 +121,12 @@ class _World:
         replicas: dict[tuple[str, str], tuple[ReplicaOrder, Replica, Gateway | None]] = {}
         for pool, endpoint in scenario.fleet.endpoints_on(name):
             replica = self.replicas[full_name(pool), endpoint.name]
-            served = pool is self.served and endpoint.name in self.gateway.replicas
+            served = self.served.get(full_name(pool))
+            active = served is not None and endpoint.name in served.gateway.replicas
             replicas[full_name(pool), endpoint.name] = (
                 replica_order(pool, endpoint),
                 replica,
-                self.gateway if served else None,
+                served.gateway if served is not None and active else None,
             )
             for uuid in endpoint.gpus:
                 if uuid not in gpus:
@@ -124,11 +146,6 @@ class _World:
         classes = [pool.spec.power_class for pool, _ in self.scenario.fleet.endpoints_on(node)]
         return min(classes, key=order.index, default=PowerClass.STANDARD)
 
-    def _admissible_tokens(self) -> int:
-        """Return the longest run that can ever be admitted to the smallest replica, with room for one turn."""
-        smallest = min(r.engine.capacity_tokens for r in self.gateway.replicas.values())
-        return int(self.served.spec.memory.never_above * smallest)
-
     def _set_out(self) -> None:
         """Set what stays as it is: constant clocks and static limits."""
         scenario = self.scenario
@@ -142,23 +159,25 @@ class _World:
     # Running.
 
     def _goes_on(self) -> bool:
-        return self.events.now_seconds < self.scenario.hours * 3600 or self.agents.played.open > 0
+        return self.events.now_seconds < self.scenario.hours * 3600 or any(
+            served.agents.played.open > 0 for served in self.served.values()
+        )
 
     def _sample(self) -> None:
-        for replica in self.gateway.replicas.values():
-            replica.catch_up()
-            replica.changed()
-        self.rates.sample(self.events.now_seconds)
+        for served in self.served.values():
+            served.sample()
         self._hottest_celsius = max(self._hottest_celsius, *(gpu.celsius for gpu in self.gpus.values()))
-        self.gateway.place()
+        for served in self.served.values():
+            served.gateway.place()
 
     def _tick(self) -> None:
         for node in self.nodes:
             node.tick(self.events.now_seconds)
-        for replica in self.gateway.replicas.values():
-            if replica.engine.running:
-                self._clock_seconds += TICK_SECONDS
-                self._clock_mhz_seconds += TICK_SECONDS * replica.gpus[0].clock_mhz
+        for served in self.served.values():
+            for replica in served.gateway.replicas.values():
+                if replica.engine.running:
+                    self._clock_seconds += TICK_SECONDS
+                    self._clock_mhz_seconds += TICK_SECONDS * replica.gpus[0].clock_mhz
 
     def _watch(self) -> None:
         for replica in self.replicas.values():
@@ -166,30 +185,74 @@ class _World:
             replica.changed()
         self.budgets.watch(TICK_SECONDS)
 
+    def _begin(self) -> None:
+        """Count from now on."""
+        for replica in self.replicas.values():
+            replica.catch_up()
+            replica.changed()
+        self._began_seconds = self.events.now_seconds
+        self._spent = self._spend()
+        self._joules_before = {uuid: gpu.energy_joules for uuid, gpu in self.gpus.items()}
+        for served in self.served.values():
+            served.begin()
+        self.budgets.begin()
+        self._clock_seconds = self._clock_mhz_seconds = self._hottest_celsius = 0.0
+
+    def _spend(self) -> "_Spent":
+        return _Spent(
+            fsum(gpu.energy_joules for gpu in self.gpus.values()),
+            fsum(gpu.throttled_seconds for gpu in self.gpus.values()),
+            sum(replica.engine.preemptions for replica in self.replicas.values()),
+        )
+
+    # Recording.
+
+    def _recorder(self) -> Recorder:
+        return Recorder(
+            self.gpus.values(),
+            self.budgets.gpus(),
+            lambda: {name: served.gateway for name, served in self.served.items()},
+        )
+
+    def _record(self) -> None:
+        for replica in self.replicas.values():
+            replica.catch_up()
+            replica.changed()
+        if self.recorder is not None:
+            self.recorder.look(self.events.now_seconds, self.replicas.values())
+
+    def _curves(self, outcome: Outcome) -> Curves:
+        return Curves(
+            ttft_seconds=curve(outcome.tally.ttft_seconds),
+            run_seconds=curve(outcome.played.run_seconds),
+            tokens_per_second_per_agent=curve(outcome.windows),
+        )
+
     # Reporting.
 
     def _reported(self, *, watched: bool, moving: bool) -> Report:
-        scenario, played, tally = self.scenario, self.agents.played, self.gateway.tally
-        seconds = self.events.now_seconds
-        joules = fsum(gpu.energy_joules for gpu in self.gpus.values())
-        finished = len(played.run_seconds)
-        ttft_p50, ttft_p99 = spread(tally.ttft_seconds, 0.5, 0.99)
-        run_p50, run_p95 = spread(played.run_seconds, 0.5, 0.95)
+        scenario = self.scenario
+        outcome = Outcome.of_all([served.outcome for served in self.served.values()])
+        tally, runs = outcome.tally, outcome.runs()
+        seconds = self.events.now_seconds - self._began_seconds
+        spent = self._spend()
+        joules = spent.joules - self._spent.joules
+        finished = runs.runs_finished
         return Report(
             mean_watts=joules / seconds,
             joules_per_finished_run=joules / finished if finished else None,
             runs_finished=finished,
-            runs_offered=played.offered,
-            runs_outgrown=played.outgrown,
-            tokens_per_second_per_agent_p5=spread(self.rates.windows, 0.05)[0],
-            ttft_seconds_p50=ttft_p50,
-            ttft_seconds_p99=ttft_p99,
-            run_seconds_mean=fsum(played.run_seconds) / finished if finished else None,
-            run_seconds_p50=run_p50,
-            run_seconds_p95=run_p95,
+            runs_offered=runs.runs_offered,
+            runs_outgrown=runs.runs_outgrown,
+            tokens_per_second_per_agent_p5=runs.tokens_per_second_per_agent_p5,
+            ttft_seconds_p50=runs.ttft_seconds_p50,
+            ttft_seconds_p99=runs.ttft_seconds_p99,
+            run_seconds_mean=runs.run_seconds_mean,
+            run_seconds_p50=runs.run_seconds_p50,
+            run_seconds_p95=runs.run_seconds_p95,
             recomputed_ratio=tally.recomputed_ratio,
             max_celsius=self._hottest_celsius,
-            throttle_seconds=fsum(gpu.throttled_seconds for gpu in self.gpus.values()),
+            throttle_seconds=spent.throttled_seconds - self._spent.throttled_seconds,
             over_budget_seconds=self.budgets.over_seconds,
             peak_watts=self.budgets.peak_watts if watched else None,
             joules=joules,
@@ -200,9 +263,24 @@ class _World:
             turns_held=tally.held,
             sessions_returned=tally.returned,
             sessions_moved=tally.moved,
-            preemptions=sum(replica.engine.preemptions for replica in self.replicas.values()),
+            preemptions=spent.preemptions - self._spent.preemptions,
             mean_clock_mhz=self._clock_mhz_seconds / self._clock_seconds
             if moving and self._clock_seconds
             else None,
             seed=scenario.seed,
+            pools=tuple(served.report(self._joules_of(name)) for name, served in self.served.items()),
         )
+
+    def _joules_of(self, pool: str) -> float:
+        """Return the energy of a pool's GPUs; one that several replicas share counts in equal parts."""
+        users = Counter(gpu.uuid for replica in self.replicas.values() for gpu in replica.gpus)
+        return fsum(
+            (gpu.energy_joules - self._joules_before[gpu.uuid]) / users[gpu.uuid]
+            for (owner, _), replica in self.replicas.items()
+            if owner == pool
+            for gpu in replica.gpus
+        )
+
+
+def _nobody(replica: Replica, event: EngineEvent) -> None:
+    """Hear of an engine that gets no work."""

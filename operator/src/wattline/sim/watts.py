@@ -4,6 +4,7 @@ All domains count as enforced here, whatever their mode: the question is what wo
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import fsum
 
 from wattline.api.base import PowerClass
@@ -13,10 +14,26 @@ from wattline.model.fleet import Fleet
 from wattline.policy.share import Claim, DomainClaim, NodeClaim, share
 from wattline.sim.events import Events
 from wattline.sim.node import Node
+from wattline.world.gpu import Gpu
 
 PERIOD_SECONDS = 15.0
 ACKNOWLEDGED_SECONDS = 2.0
 """From writing lower budgets to handing out what they freed: an agent's step and its read-back."""
+
+
+@dataclass(frozen=True, slots=True)
+class DomainReport:
+    """Results of one power domain."""
+
+    name: str
+    budget_watts: float
+    """What its budget leaves for GPUs."""
+    gpus: int
+    mean_watts: float
+    """Of its GPUs, from 0 to the end."""
+    peak_watts: float
+    """Highest 1 s draw of its GPUs together."""
+    over_budget_seconds: float
 
 
 class Budgets:
@@ -30,6 +47,9 @@ class Budgets:
         self._nodes = {node.name: node for node in nodes}
         self._classes = classes
         self._members = {domain.metadata.name: self._below(domain) for domain in fleet.domains}
+        self._over_seconds = dict.fromkeys(self._members, 0.0)
+        self._peak_watts = dict.fromkeys(self._members, 0.0)
+        self._joules_before = dict.fromkeys(self._members, 0.0)
 
     def gpu_watts(self, domain: PowerDomain) -> float:
         """Return what of a domain's budget is left for GPUs."""
@@ -87,11 +107,49 @@ class Budgets:
         """Judge the last second's draw."""
         draw = {name: fsum(gpu.watts for gpu in node.gpus.values()) for name, node in self._nodes.items()}
         self.peak_watts = max(self.peak_watts, fsum(draw.values()))
+        exceeded = False
         for domain in self._fleet.domains:
-            members = self._members[domain.metadata.name]
-            if fsum(draw[node.name] for node in members) > self.gpu_watts(domain):
-                self.over_seconds += seconds
-                return
+            name = domain.metadata.name
+            watts = fsum(draw[node.name] for node in self._members[name])
+            self._peak_watts[name] = max(self._peak_watts[name], watts)
+            if watts > self.gpu_watts(domain):
+                self._over_seconds[name] += seconds
+                exceeded = True
+        if exceeded:
+            self.over_seconds += seconds
+
+    def begin(self) -> None:
+        """Count from now on."""
+        self.over_seconds = self.peak_watts = 0.0
+        self._over_seconds = dict.fromkeys(self._members, 0.0)
+        self._peak_watts = dict.fromkeys(self._members, 0.0)
+        self._joules_before = self._joules()
+
+    def gpus(self) -> dict[str, tuple[Gpu, ...]]:
+        """Return the GPUs below each domain."""
+        return {
+            name: tuple(gpu for node in members for gpu in node.gpus.values())
+            for name, members in self._members.items()
+        }
+
+    def reports(self, seconds: float) -> tuple[DomainReport, ...]:
+        """Return what became of each domain in so many seconds."""
+        gpus, joules = self.gpus(), self._joules()
+        return tuple(
+            DomainReport(
+                name=name,
+                budget_watts=self.gpu_watts(domain),
+                gpus=len(gpus[name]),
+                mean_watts=(joules[name] - self._joules_before[name]) / seconds,
+                peak_watts=self._peak_watts[name],
+                over_budget_seconds=self._over_seconds[name],
+            )
+            for domain in self._fleet.domains
+            for name in [domain.metadata.name]
+        )
+
+    def _joules(self) -> dict[str, float]:
+        return {name: fsum(gpu.energy_joules for gpu in gpus) for name, gpus in self.gpus().items()}
 
     def _below(self, domain: PowerDomain) -> list[Node]:
         return [node for name, node in self._nodes.items() if domain in self._fleet.domains_of(name)]

@@ -1,0 +1,86 @@
+"""A served pool in the simulator: its replicas, its gateway, its agents, and what became of their runs."""
+
+from collections.abc import Mapping
+
+from wattline.api.inferencepool import InferencePool
+from wattline.model.fleet import full_name
+from wattline.sim.agents import Agents
+from wattline.sim.events import Events
+from wattline.sim.gateway import Gateway, Tally
+from wattline.sim.poolreport import Outcome, PoolReport
+from wattline.sim.rates import AgentRates
+from wattline.sim.replica import Replica
+from wattline.sim.scenario import Scenario
+
+
+class Pool:
+    """One pool that gets runs."""
+
+    def __init__(self, pool: InferencePool, scenario: Scenario, events: Events) -> None:
+        self.pool = pool
+        self.name = full_name(pool)
+        self.rates = AgentRates()
+        self.gateway = Gateway(
+            pool.spec,
+            scenario.routing,
+            admission=scenario.admission,
+            events=events,
+            rates=self.rates,
+        )
+        self._events = events
+
+    def use(self, replicas: Mapping[str, Replica]) -> None:
+        """Take the pool's replicas by name; those that are active get work."""
+        active = [endpoint.name for endpoint in self.pool.spec.active()]
+        self.gateway.use({name: replicas[name] for name in active})
+        engines = [replica.engine for replica in self.gateway.replicas.values()]
+        longest = min(engine.physics.max_context_tokens for engine in engines)
+        admissible = int(self.pool.spec.memory.never_above * min(e.capacity_tokens for e in engines))
+        self.agents = Agents(self._events, self.gateway, min(longest, admissible))
+
+    def sample(self) -> None:
+        """Let engines and agents tell where they are."""
+        for replica in self.gateway.replicas.values():
+            replica.catch_up()
+            replica.changed()
+        self.rates.sample(self._events.now_seconds)
+
+    def begin(self) -> None:
+        """Count from now on."""
+        self.agents.played.begin()
+        self.gateway.tally = Tally()
+        self.rates.windows.clear()
+
+    @property
+    def outcome(self) -> Outcome:
+        """Return what was counted so far."""
+        return Outcome(self.agents.played, self.gateway.tally, self.rates.windows)
+
+    def report(self, joules: float) -> PoolReport:
+        """Return the pool's results; ``joules`` is what its GPUs took."""
+        tally, runs = self.gateway.tally, self.outcome.runs()
+        finished = runs.runs_finished
+        return PoolReport(
+            name=self.name,
+            replicas=len(self.gateway.replicas),
+            runs_offered=runs.runs_offered,
+            runs_finished=finished,
+            runs_outgrown=runs.runs_outgrown,
+            joules=joules,
+            joules_per_finished_run=joules / finished if finished else None,
+            tokens_per_second_per_agent_p5=runs.tokens_per_second_per_agent_p5,
+            objective_tokens_per_second=self.pool.spec.objective.tokens_per_second_per_agent_p5,
+            ttft_seconds_p50=runs.ttft_seconds_p50,
+            ttft_seconds_p99=runs.ttft_seconds_p99,
+            run_seconds_mean=runs.run_seconds_mean,
+            run_seconds_p50=runs.run_seconds_p50,
+            run_seconds_p95=runs.run_seconds_p95,
+            recomputed_ratio=tally.recomputed_ratio,
+            turns=tally.turns,
+            output_tokens=tally.output_tokens,
+            prefilled_tokens=tally.prefilled_tokens,
+            turns_held=tally.held,
+            sessions_returned=tally.returned,
+            sessions_moved=tally.moved,
+            preemptions=sum(replica.engine.preemptions for replica in self.gateway.replicas.values()),
+        )
