@@ -1,5 +1,8 @@
 """The conformance suite itself: it passes our agent where it once did not, and fails agents that break a promise."""
 
+import os
+from unittest.mock import patch
+
 import pytest
 from conformance.faults import Cell, Kind, cells, learn
 from conformance.ours import Inside
@@ -8,6 +11,13 @@ from conformance.table import judge_cell
 from tests.integration import toy_agents
 
 from wattline.fake.nvml import Call
+
+
+@pytest.fixture(autouse=True)
+def environment_of_its_own():
+    """An agent in this process finds its driver library by the environment, where the next test must not find it."""
+    with patch.dict(os.environ):
+        yield
 
 
 @pytest.mark.parametrize(
@@ -23,6 +33,10 @@ from wattline.fake.nvml import Call
         pytest.param(Call.LOCK_CLOCKS, Kind.MISSING, 0, State.FAILSAFE, id="a refused clock is asked for again"),
         pytest.param(Call.RESET_CLOCKS, Kind.MISSING, 0, State.CAPPED, id="a lock stays on record until it is off"),
         pytest.param(Call.POWER_LIMIT, Kind.WRONG, 700_000, State.CAPPED, id="a limit read wrong is not fought"),
+        pytest.param(Call.POWER_LIMIT, Kind.ERROR, 1, State.CAPPED, id="one GPU says not initialised, the other is held"),
+        pytest.param(Call.POWER_LIMIT, Kind.ERROR, 9, State.CAPPED, id="one GPU says no driver, the other is held"),
+        pytest.param(Call.MARGIN, Kind.ERROR, 18, State.CAPPED, id="one GPU says another driver, the other is held"),
+        pytest.param(Call.NAME, Kind.ERROR, 18, State.CAPPED, id="one GPU says so at the start, the other is held"),
     ],
 )  # fmt: skip
 def test_our_agent_passes_where_it_once_did_not(nvml_library, call, kind, value, state):

@@ -22,8 +22,9 @@ class Device(Protocol):
     """The GPUs of one node, each named by its UUID.
 
     Calls are made by one thread, one after the other. They raise ``GpuError`` and its kinds: ``GpuBlocked`` where the
-    device or our rights do not allow it, ``GpuLost`` where the GPU is gone, ``DriverAway`` where all are. The message
-    of an error starts with one CamelCase word, the reason, and a colon.
+    device or our rights do not allow it, ``GpuLost`` where the GPU is gone. ``DriverAway`` and ``DriverChanged`` hold
+    for all where ``open`` raises them, and are one GPU's word where a call that names one does. The message of an error
+    starts with one CamelCase word, the reason, and a colon.
     """
 
     def open(self) -> tuple[GpuIdentity, ...]:

@@ -37,6 +37,8 @@ class Hands:
         self._claim = claim
         self._stopwatch = stopwatch
         self._probe_at = float("-inf")
+        self._doubt_at = float("-inf")
+        """The driver is not asked again before this because a GPU's call says that it is away."""
         self._touch = Touch(device, record, stopwatch)
         self._tuner = Tuner(device, record, self._touch)
         self.record = record
@@ -63,10 +65,22 @@ class Hands:
             self._open()
         if self.away:
             return
-        for gpu in self.gpus.values():
-            if not gpu.lost:
-                self._touch.read(gpu, now)
-        self._leave_if_away()
+        answered = [self._touch.read(gpu, now) for gpu in self.gpus.values() if not gpu.lost]
+        self._ask_driver(now, silent=not any(answered))
+
+    def _ask_driver(self, now: float, *, silent: bool = False) -> None:
+        """Where a GPU's call says that the driver is away or another one, ask the driver itself, now and then.
+
+        While it answers, the word of one GPU is that GPU's alone. Where no GPU answers, it may have been away, and
+        what it had been told with it.
+        """
+        why, self._touch.doubt = self._touch.doubt, ""
+        if not why or now < self._doubt_at:
+            return
+        self._doubt_at = self._probe_at = now + self._settings.probe_seconds
+        if silent:
+            self._lose_all(why)
+        self._open()
 
     def _open(self) -> None:
         try:
@@ -75,7 +89,7 @@ class Hands:
             raise
         except GpuError as error:
             self._touch.away = str(error)
-            self._leave_if_away()
+            self._lose_all(self.away)
             return
         self.tally.reopened += bool(self.gpus)
         self._touch.away = ""
@@ -92,10 +106,9 @@ class Hands:
             if uuid not in present:
                 gpu.lose("GpuLost: the driver does not show it")
 
-    def _leave_if_away(self) -> None:
-        if self.away:
-            for gpu in self.gpus.values():
-                gpu.lose(self.away)
+    def _lose_all(self, why: str) -> None:
+        for gpu in self.gpus.values():
+            gpu.lose(why)
 
     # -- act ---------------------------------------------------------------------------------------------------
 
@@ -149,7 +162,7 @@ class Hands:
             gpu = self.gpus[uuid]
             if gpu.reading is not None and not gpu.held(now) and not self._waits(gpu, targets[uuid]):
                 gpu.applied()
-        self._leave_if_away()
+        self._ask_driver(now)
 
     def cool(self, now: float, uuids: Iterable[str]) -> None:
         """Tighten GPUs that heat binds while nobody can say what is ordered; nothing is ever loosened here.
@@ -168,7 +181,7 @@ class Hands:
             known = gpu.clock_known or gpu.heat.emergency
             if known and top is not None and gpu.slows(top) and gpu.clock_differs(top):
                 self._touch.set_clock(gpu, top, now, why)
-        self._leave_if_away()
+        self._ask_driver(now)
 
     def tighten_blind(self, now: float, shares_watts: Mapping[str, float]) -> None:
         """Lower GPUs whose sensors are silent to their shares, once each; the first share given counts.
@@ -185,7 +198,7 @@ class Hands:
             if idle and uuid in self.record.record.gpus and not self.record.unreadable:
                 self._touch.set_limit(gpu, gpu.blind_watts, now, "SensorLost: its share of the failsafe")
                 gpu.blind_done = now >= gpu.wait_until
-        self._leave_if_away()
+        self._ask_driver(now)
 
     def put_back(self, now: float, uuids: Iterable[str], why: str) -> bool:
         """Bring these GPUs nearer to what they were before us; say whether all are there."""
@@ -248,7 +261,7 @@ class Hands:
     def driver_changed(self, why: str) -> None:
         """Take note that this process can reach no GPU any more."""
         self._touch.away = why
-        self._leave_if_away()
+        self._lose_all(why)
 
     def end_persistence(self, now: float) -> None:
         """Switch persistence mode off where we switched it on, so that the driver can be unloaded."""

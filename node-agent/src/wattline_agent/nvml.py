@@ -10,7 +10,7 @@ import pynvml
 from wattline.model.errors import GpuBlocked, GpuError, GpuLost
 from wattline.model.gpu import EventReason, GpuIdentity, GpuReading, Ramp, Tuned
 from wattline_agent import nvml_library, nvml_profiles, nvml_smoothing
-from wattline_agent.device import DriverAway, DriverChanged
+from wattline_agent.device import DriverAway
 from wattline_agent.nvml_calls import UNSUPPORTED, call, check_package, if_supported, refuse
 from wattline_agent.nvml_parts import parts
 
@@ -69,12 +69,10 @@ class NvmlDevice:
                 identity = _identity(handle, index)
                 excluded = _told(None, nvml_profiles.excluded_by, handle)
                 ramps = _told(False, nvml_smoothing.offered, handle)
-            except (DriverAway, DriverChanged):
-                raise
-            except (
-                GpuError
-            ) as error:  # a lost GPU keeps its index on some drivers; one that cannot say what it
-                failed = error  # is must not take the others along; both are looked for again by UUID
+            except GpuError as error:
+                # a lost GPU keeps its index on some drivers; one that cannot say what it is, or that says the driver
+                # is away though others answer, must not take these along; all are looked for again by UUID
+                failed = error
                 continue
             self._handles[identity.uuid] = handle
             self._clocks_mhz[identity.uuid] = identity.clocks_mhz
@@ -235,7 +233,7 @@ def _told(otherwise: T, ask: Callable[..., T], *arguments: Any) -> T:
     """Return the answer to what is good to know; a GPU that cannot tell it is a GPU all the same."""
     try:
         return ask(*arguments)
-    except (GpuLost, DriverAway, DriverChanged):
+    except GpuLost:
         raise
     except GpuError:
         return otherwise

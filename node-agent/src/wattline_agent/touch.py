@@ -23,25 +23,22 @@ class Touch:
         self.tally = Tally()
         self.away = "DriverAway: not asked yet"
         """Why the driver answered for no GPU at all; empty while it does."""
+        self.doubt = ""
+        """Why one GPU's call says so; only the driver itself can tell whether that holds for all."""
 
-    def read(self, gpu: Gpu, now: float) -> None:
-        """Take in a reading, or that there was none."""
+    def read(self, gpu: Gpu, now: float) -> bool:
+        """Take in a reading, or that there was none; say whether there was one."""
         try:
             reading = self._device.read(gpu.identity.uuid)
-        except DriverChanged:
-            raise
-        except DriverAway as error:
-            self.away = str(error)
-        except GpuLost as error:
-            self.tally.failures["GpuLost"] += 1
-            gpu.lose(str(error))
         except GpuError as error:
             self.tally.failures[_word(error)] += 1
-            gpu.failed(str(error), now)
-        else:
-            drift = gpu.saw(reading, now)
-            if drift:
-                self.tally.drifts[drift] += 1
+            if not self.gone(gpu, error):
+                gpu.failed(str(error), now)
+            return False
+        drift = gpu.saw(reading, now)
+        if drift:
+            self.tally.drifts[drift] += 1
+        return True
 
     def set_persistence(self, gpu: Gpu, *, on: bool, now: float) -> None:
         """Switch persistence mode and see whether it stays."""
@@ -146,14 +143,12 @@ class Touch:
             self.tally.took(actuator, self._stopwatch() - began)
 
     def gone(self, gpu: Gpu, error: GpuError) -> bool:
-        """Take note of an error that says that the GPU or the driver is gone; say whether it was one."""
-        if isinstance(error, DriverChanged):
-            raise error
-        if isinstance(error, DriverAway):
-            self.away = str(error)
+        """Take note of an error that says that the GPU is gone, or that the driver may be; say whether the GPU is."""
+        if isinstance(error, DriverAway | DriverChanged):
+            self.doubt = str(error)
         elif isinstance(error, GpuLost):
             gpu.lose(str(error))
-        return isinstance(error, DriverAway | GpuLost)
+        return isinstance(error, GpuLost)
 
     def _failed(self, gpu: Gpu, error: GpuError, now: float, actuator: str, direction: str) -> None:
         outcome, wait_seconds = refusal(error, gpu.settings)
