@@ -45,6 +45,8 @@ class Promises:
     """Whether it takes a GPU that is about to overheat to its least limit."""
     tighten_seconds: float = 2.0
     """From a tighter source until every GPU that can be written is within it."""
+    first_seconds: float | None = None
+    """The same from the first target of all: an agent may have to see its lease renewed before. None: no longer."""
     heat_seconds: float = 2.0
     """From a margin near zero until that GPU's limit is at the device's least."""
     notice_seconds: float = 12.0

@@ -34,6 +34,8 @@ class Sources:
     lease_over: bool = False
     hot: frozenset[int] = frozenset()
     releasing: bool = False
+    first: bool = False
+    """Whether nothing was ever asked before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,8 @@ class Judge:
     ) -> None:
         """Note what is asked from now on; the budget counts as the tightest of target and failsafe."""
         self.look()
-        self._history.append(Sources(self.now(), budget_watts, lease_over, hot, releasing))
+        first = len(self._history) == 1
+        self._history.append(Sources(self.now(), budget_watts, lease_over, hot, releasing, first))
         self._kept = self._late = False
 
     def look(self) -> None:
@@ -178,6 +181,8 @@ class Judge:
             if not self.excuse.any:
                 self.tighten_seconds.append(passed)
         promised = max(self.promises.tighten_seconds, self.promises.heat_seconds if asked.hot else 0.0)
+        if asked.first and self.promises.first_seconds is not None:
+            promised = self.promises.first_seconds
         if self.excuse.any:
             promised = self.promises.notice_seconds
         promised += self.grace_seconds

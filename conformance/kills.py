@@ -149,6 +149,7 @@ def _series(
             series = _Series(stage, marks, restart_seconds)
             if not stage.enter(State.CAPPED):
                 stage.judge.complain(f"does not get to capped; says {stage.agent.word()}")
+            stage.judge.complaints[:] = [f"before any end: {what}" for what in stage.judge.complaints]
             targets = cycle(TARGETS_WATTS)
             for end in ends:
                 fired, seconds = False, None

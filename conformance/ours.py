@@ -40,13 +40,14 @@ from wattline_agent.view import view
 
 NODE = "n1"
 LEASE_SECONDS = 15.0
+_RENEW_SECONDS = 1.0
 PROMISES = Promises(
     name="wattline-node-agent",
     lease_seconds=LEASE_SECONDS,
+    first_seconds=2 * _RENEW_SECONDS + 2.0,  # a lease holds once its counter is seen to change
     writer="device_process",
     bound_watts=lambda watts: bound_watts(PRODUCT.device_name, watts, PRODUCT.max_watts),
 )
-_RENEW_SECONDS = 1.0
 _STARTING_SECONDS = 30.0
 _WORDS = {
     NodeState.OBSERVING: Word.IDLE,

@@ -61,3 +61,28 @@ def test_a_release_that_is_taken_back(machine, hour, seconds_after_the_target, w
     judge.look()
 
     assert len(judge.complaints) == complaints, judge.complaints
+
+
+@pytest.mark.parametrize(
+    ("promised_first", "complaints"),
+    [
+        pytest.param(None, 1, id="an agent without leases has the time it has for every target"),
+        pytest.param(4.0, 0, id="one that must see its lease renewed has longer"),
+    ],
+)
+def test_the_first_target_of_all_has_a_time_of_its_own(machine, hour, promised_first, complaints):
+    judge = Judge(machine, Promises("somebody", first_seconds=promised_first), hour.now)
+    judge.ask(1000.0)
+    hour.at_seconds += 3.0
+    judge.look()
+
+    assert len(judge.complaints) == complaints, judge.complaints
+
+    set_limit(machine, 0, 500.0)
+    set_limit(machine, 1, 500.0)
+    judge.look()
+    judge.ask(800.0)
+    hour.at_seconds += 3.0
+    judge.look()
+
+    assert len(judge.complaints) == complaints + 1, "the second has not"
