@@ -12,13 +12,15 @@ class DecodingBatch:
 
     def __init__(self) -> None:
         self.steps = 0.0
+        self.count = 0
+        """How many sequences are in it."""
         self._members: dict[str, Sequence] = {}
         self._ends: list[tuple[float, int, Sequence]] = []
         self._join_steps_sum = 0.0
         self._prompts_sum = 0
 
     def __len__(self) -> int:
-        return len(self._members)
+        return self.count
 
     def __contains__(self, sequence: Sequence) -> bool:
         return sequence.id in self._members
@@ -29,17 +31,18 @@ class DecodingBatch:
     @property
     def grown_tokens(self) -> float:
         """Tokens decoded by the members since they joined."""
-        return len(self._members) * self.steps - self._join_steps_sum
+        return self.count * self.steps - self._join_steps_sum
 
     @property
     def context_tokens(self) -> float:
         """Tokens in the contexts of all members together, shared ones counted for each."""
-        return self._prompts_sum + self.grown_tokens
+        return self._prompts_sum + (self.count * self.steps - self._join_steps_sum)
 
     def add(self, sequence: Sequence) -> None:
         """Let a sequence join; the first of its tokens has come with its prompt."""
         sequence.begin_decoding(self.steps)
         self._members[sequence.id] = sequence
+        self.count += 1
         self._join_steps_sum += sequence.join_steps
         self._prompts_sum += sequence.prompt_tokens
         heappush(self._ends, (sequence.end_steps, sequence.order, sequence))
@@ -47,20 +50,26 @@ class DecodingBatch:
     def remove(self, sequence: Sequence) -> None:
         """Let a sequence go."""
         del self._members[sequence.id]
+        self.count -= 1
         self._join_steps_sum -= sequence.join_steps
         self._prompts_sum -= sequence.prompt_tokens
         if not self._members:
             self.steps = self._join_steps_sum = 0.0
             self._ends.clear()
 
-    def next_end(self) -> tuple[float, Sequence | None]:
-        """Return the steps until the next member has all its tokens, and which one it is."""
-        while self._ends:
-            end, _, sequence = self._ends[0]
-            if self._members.get(sequence.id) is sequence and sequence.end_steps == end:
-                return end - self.steps, sequence
-            heappop(self._ends)
-        return inf, None
+    def steps_to_end(self) -> float:
+        """Return the steps until the next member has all its tokens; infinity where there is none."""
+        ends, members = self._ends, self._members
+        while ends:
+            end, _, sequence = ends[0]
+            if sequence.end_steps == end and members.get(sequence.id) is sequence:
+                return end - self.steps
+            heappop(ends)
+        return inf
+
+    def ended(self, close_steps: float) -> Sequence | None:
+        """Return the member that has all its tokens, or will within ``close_steps``: the first, if there are several."""
+        return self._ends[0][2] if self.steps_to_end() <= close_steps else None
 
     def generated(self, sequence: Sequence) -> int:
         """Return how many tokens of a sequence are out, in the batch or not."""

@@ -1,5 +1,7 @@
 """An inference engine: continuous batching with chunked prefill over a group of GPUs, in closed form between events."""
 
+# ruff: noqa: FURB136, PLR1730 - min() and max() cost three comparisons, and this runs for every simulated second
+
 from collections import deque
 from collections.abc import Sequence as Group
 from math import inf
@@ -48,6 +50,7 @@ class Engine:
             raise ValueError(f"{physics.model} is modelled on {physics.gpus} GPUs, not on {len(gpus)}")
         self.physics = physics
         self.gpus = tuple(gpus)
+        self._only_gpu = self.gpus[0] if len(self.gpus) == 1 else None
         self.now_seconds = at_seconds
         self.ready_seconds = at_seconds + loading_seconds
         """When the weights are loaded; requests wait until then."""
@@ -113,12 +116,16 @@ class Engine:
             if self.now_seconds < self.ready_seconds:
                 self._pass(min(until_seconds, self.ready_seconds), LOADING)
                 continue
-            self._plan()
-            if not self._chunks and not self._decoding:
-                self._pass(until_seconds, IDLE)
-                break
+            if not self._chunks:
+                self._plan()
+                if not self._chunks and not self._decoding.count:
+                    self._pass(until_seconds, IDLE)
+                    break
             self._make_room()
-            self._work(until_seconds)
+            if self._chunks or self._decoding.count:
+                self._work(until_seconds)
+        if not self._events:
+            return []
         events, self._events = self._events, []
         return events
 
@@ -132,14 +139,16 @@ class Engine:
         if self.now_seconds < self.ready_seconds:
             return self.ready_seconds if self._waiting else inf
         self._plan()
-        steps = self._decoding.next_end()[0]
+        decoding = self._decoding
         if self._chunks:
+            steps = decoding.steps_to_end() if decoding.count else inf
             seconds = min(self._chunk_left, steps) * self._seconds_of(self._chunk_load)
-        elif self._decoding:
+        elif decoding.count:
+            steps = decoding.steps_to_end()
             seconds = steps * self._seconds_of(self._decode_load(steps / 2))
         else:
             return inf
-        return self.now_seconds + max(seconds, _SOON_SECONDS)
+        return self.now_seconds + (seconds if seconds > _SOON_SECONDS else _SOON_SECONDS)
 
     def generated(self, request_id: str) -> int:
         """Return the tokens of a request that are out so far; none for an unknown id."""
@@ -156,7 +165,7 @@ class Engine:
     @property
     def running(self) -> int:
         """Sequences in the batch, those whose prompt is being computed among them."""
-        return len(self._prefilling) + len(self._decoding)
+        return len(self._prefilling) + self._decoding.count
 
     @property
     def waiting(self) -> int:
@@ -185,7 +194,8 @@ class Engine:
     def _plan(self) -> None:
         """Between two steps with prefill: take in who waits, and begin the next one."""
         if not self._chunks:
-            self._admit()
+            if self._waiting:
+                self._admit()
             if self._prefilling:
                 self._start_chunks()
 
@@ -205,7 +215,7 @@ class Engine:
                 self.cached_tokens += sequence.cached_tokens
 
     def _start_chunks(self) -> None:
-        budget = max(self.chunk_tokens - len(self._decoding), 1)
+        budget = max(self.chunk_tokens - self._decoding.count, 1)
         total, pairs = 0, 0.0
         for sequence in self._prefilling:
             chunk = min(sequence.prompt_tokens - sequence.computed_tokens, budget - total)
@@ -215,7 +225,7 @@ class Engine:
             total += chunk
             pairs += chunk * (sequence.computed_tokens + chunk / 2)
         self._chunk_load = self.physics.step(
-            len(self._decoding),
+            self._decoding.count,
             self._decoding.context_tokens,
             prefill_tokens=total,
             prefill_context_tokens=pairs / total,
@@ -238,8 +248,8 @@ class Engine:
 
     def _finish(self) -> None:
         while True:
-            steps, sequence = self._decoding.next_end()
-            if sequence is None or steps > _CLOSE_STEPS:
+            sequence = self._decoding.ended(_CLOSE_STEPS)
+            if sequence is None:
                 return
             self._generated_before += sequence.request.output_tokens
             self._take_out(sequence)
@@ -270,7 +280,7 @@ class Engine:
 
     def _make_room(self) -> None:
         """See to it that the decoding sequences can grow: by some blocks if there are any, by a token at any price."""
-        while (count := len(self._decoding)) > self._free_tokens():
+        while (count := self._decoding.count) > self._free_tokens():
             grown, block = self._decoding.grown_tokens, self._kv.block_tokens
             if not any(self._kv.make_room(count * each, grown) for each in (8 * block, block, 1)):
                 self._preempt()
@@ -282,26 +292,31 @@ class Engine:
 
     def _work(self, until_seconds: float) -> None:
         """Do steps until the next event, the end of the slice or ``until_seconds``."""
-        if not self._chunks and not self._decoding:
-            return
-        steps = self._decoding.next_end()[0]
-        if self._decoding:
-            steps = min(steps, self._free_tokens() / len(self._decoding))
+        decoding, now = self._decoding, self.now_seconds
+        steps = inf
+        if decoding.count:
+            steps = decoding.steps_to_end()
+            room = self._free_tokens() / decoding.count
+            if room < steps:
+                steps = room
         if self._chunks:
             load = self._chunk_load
-            steps = min(steps, self._chunk_left)
+            if self._chunk_left < steps:
+                steps = self._chunk_left
         else:
-            load = self._decode_load(min(steps, SLICE_SECONDS / self._step_seconds) / 2)
+            slice_steps = SLICE_SECONDS / self._step_seconds
+            load = self._decode_load((slice_steps if slice_steps < steps else steps) / 2)
         seconds = self._step_seconds = self._seconds_of(load)
-        slowest = _SETTLING_SLICE_SECONDS if any(gpu.settling for gpu in self.gpus) else SLICE_SECONDS
-        end = min(until_seconds, self.now_seconds + slowest)
-        if self.now_seconds + steps * seconds <= end:
-            end = self.now_seconds + steps * seconds
+        end = now + (_SETTLING_SLICE_SECONDS if self._settling() else SLICE_SECONDS)
+        if until_seconds < end:
+            end = until_seconds
+        if now + steps * seconds <= end:
+            end = now + steps * seconds
         else:
-            steps = (end - self.now_seconds) / seconds
+            steps = (end - now) / seconds
         self._pass(end, load)
-        if self._decoding:
-            self._decoding.steps += steps
+        if decoding.count:
+            decoding.steps += steps
         if self._chunks:
             self._chunk_left -= steps
             if self._chunk_left <= _CLOSE_STEPS:
@@ -314,9 +329,16 @@ class Engine:
         self.now_seconds = until_seconds
 
     def _decode_load(self, steps_ahead: float) -> Load:
-        count = len(self._decoding)
-        return self.physics.step(count, self._decoding.context_tokens + count * steps_ahead)
+        decoding = self._decoding
+        return self.physics.step(decoding.count, decoding.context_tokens + decoding.count * steps_ahead)
 
     def _seconds_of(self, load: Load) -> float:
         """Return the length of a step: all wait for the slowest GPU of the group."""
+        if self._only_gpu is not None:
+            return self._only_gpu.step_seconds_for(load)
         return max(gpu.step_seconds_for(load) for gpu in self.gpus)
+
+    def _settling(self) -> bool:
+        if self._only_gpu is not None:
+            return self._only_gpu.settling
+        return any(gpu.settling for gpu in self.gpus)

@@ -17,6 +17,7 @@ _STEP_SECONDS = 1.0
 _LONGEST_STEP_SECONDS = 60.0
 _THERMAL_MHZ_PER_SECOND = 120.0
 _THERMAL_RELEASE_CELSIUS = 2.0
+_IDLE, _FREE, _CAPPED = EventReason.IDLE, EventReason(0), EventReason.SW_POWER_CAP
 
 
 class Gpu:
@@ -49,6 +50,8 @@ class Gpu:
         """Whether a setting has not fully taken effect yet."""
         self.throttled_seconds = 0.0
         """Time spent with the clock lowered by heat."""
+        self.changes = 0
+        """How often a setting was changed."""
         self._power = PowerModel(product, shape)
         self._thermal = Thermal(product.stages, inlet_celsius, product.idle_watts)
         self._meter = Meter(at_seconds, product.idle_watts, sampled_seconds=sampled_seconds)
@@ -56,8 +59,16 @@ class Gpu:
         self._limit_in_force = product.max_watts
         self._heat_mhz = float(product.max_mhz)
         self._hardware_slowdown = False
+        self._release_celsius = product.slowdown_celsius - _THERMAL_RELEASE_CELSIUS
+        """Below, heat lets the clock rise again."""
+        self._warm = False
+        """Whether heat still lowers the clock."""
+        self._index = -1
+        """Fastest supported clock now; below zero where it is to be found anew."""
         self._draw: Draw | None = None
         self._draw_of: Load | None = None
+        self.celsius = self._thermal.celsius
+        """Temperature of the die."""
 
     # Settings, as a driver keeps them.
 
@@ -79,6 +90,7 @@ class Gpu:
     def set_inlet(self, celsius: float) -> None:
         """Change the temperature of the air that comes in."""
         self._thermal.inlet_celsius = celsius
+        self.celsius = self._thermal.celsius
 
     # Physics.
 
@@ -90,7 +102,7 @@ class Gpu:
         """Return the power that ``load`` draws at a clock (by default as it runs now) at the present temperature."""
         if clock_mhz is None:
             return self._state_for(load).watts
-        return self._power.watts(load, self._power.index_of(clock_mhz), self._thermal.celsius)
+        return self._power.watts(load, self._power.index_of(clock_mhz), self.celsius)
 
     def advance(self, until_seconds: float, load: Load) -> None:
         """Let time pass until ``until_seconds`` under a constant ``load``."""
@@ -106,32 +118,45 @@ class Gpu:
             self._pass(step, load, until_seconds)
 
     def _pass(self, step: float, load: Load, until_seconds: float) -> None:
-        draw = self._state_for(load)
+        draw = self._draw
+        if draw is None or self._draw_of is not load:
+            draw = self._state_for(load)
         end = self.now_seconds + step
         self.now_seconds = until_seconds if end > until_seconds - 1e-9 else end
-        self.reasons = self._reasons_of(load, draw)
-        self.clock_mhz = self._power.clocks_mhz[draw.clock_index]
-        if self.reasons & (EventReason.SW_THERMAL | EventReason.HW_THERMAL):
+        busy = load.busy
+        if busy and (self._hardware_slowdown or self._heat_mhz < self._ceiling_mhz):
+            self.reasons = self._reasons_in_heat(draw)
             self.throttled_seconds += step
+        else:
+            self.reasons = (_CAPPED if draw.limited else _FREE) if busy else _IDLE
+        self.clock_mhz = self._power.clocks_mhz[draw.clock_index]
         self._meter.add(self.now_seconds, draw.watts)
         self._thermal.advance(step, draw.watts)
-        self._heat(step)
+        self.celsius = self._thermal.celsius
+        if self._warm or self.celsius >= self._release_celsius:
+            self._heat(step)
         self._draw = None
 
     def _state_for(self, load: Load) -> Draw:
-        if self._draw is None or self._draw_of is not load:
+        draw = self._draw
+        if draw is None or self._draw_of is not load:
             self._draw_of = load
-            ceiling = min(self._ceiling_mhz, self._heat_mhz)
-            if self._hardware_slowdown:
-                ceiling = min(ceiling, self.product.max_mhz / 2)
-            index = self._power.index_of(ceiling) if load.busy else 0
-            self._draw = self._power.under(load, index, self._limit_in_force, self._thermal.celsius)
-        return self._draw
+            power, index = self._power, 0
+            if load.busy:
+                if self._index < 0:
+                    self._index = self._fastest_index()
+                index = self._index
+            draw = self._draw = power.under(load, index, self._limit_in_force, self.celsius)
+        return draw
 
-    def _reasons_of(self, load: Load, draw: Draw) -> EventReason:
-        if not load.busy:
-            return EventReason.IDLE
-        reasons = EventReason.SW_POWER_CAP if draw.limited else EventReason(0)
+    def _fastest_index(self) -> int:
+        ceiling = min(self._ceiling_mhz, self._heat_mhz)
+        if self._hardware_slowdown:
+            ceiling = min(ceiling, self.product.max_mhz / 2)
+        return self._power.index_of(ceiling)
+
+    def _reasons_in_heat(self, draw: Draw) -> EventReason:
+        reasons = _CAPPED if draw.limited else _FREE
         if self._heat_mhz < self._ceiling_mhz:
             reasons |= EventReason.SW_THERMAL
         if self._hardware_slowdown:
@@ -148,7 +173,9 @@ class Gpu:
         self.settling = (
             self._ceiling_mhz != self._ceiling_target() or self._limit_in_force != self.limit_watts
         )
+        self.changes += 1
         self._draw = None
+        self._index = -1
 
     def _settle(self, step: float) -> None:
         product = self.product
@@ -163,16 +190,16 @@ class Gpu:
 
     def _heat(self, step: float) -> None:
         product = self.product
-        celsius = self._thermal.celsius
+        celsius = self.celsius
         if celsius >= product.slowdown_celsius:
             self._heat_mhz = max(self._heat_mhz - _THERMAL_MHZ_PER_SECOND * step, float(product.min_mhz))
-        elif (
-            celsius < product.slowdown_celsius - _THERMAL_RELEASE_CELSIUS and self._heat_mhz < product.max_mhz
-        ):
+        elif celsius < self._release_celsius and self._heat_mhz < product.max_mhz:
             self._heat_mhz = min(self._heat_mhz + _THERMAL_MHZ_PER_SECOND * step, float(product.max_mhz))
         self._hardware_slowdown = celsius >= product.hardware_slowdown_celsius or (
             self._hardware_slowdown and celsius >= product.slowdown_celsius
         )
+        self._warm = self._hardware_slowdown or self._heat_mhz < product.max_mhz
+        self._index = -1
 
     # Readings.
 
@@ -192,14 +219,9 @@ class Gpu:
         return self._meter.energy_joules
 
     @property
-    def celsius(self) -> float:
-        """Temperature of the die."""
-        return self._thermal.celsius
-
-    @property
     def margin_celsius(self) -> float:
         """Degrees left before the device slows itself down."""
-        return self.product.slowdown_celsius - self._thermal.celsius
+        return self.product.slowdown_celsius - self.celsius
 
 
 def _toward(value: float, target: float, most: float) -> float:

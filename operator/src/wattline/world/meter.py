@@ -26,10 +26,10 @@ class Meter:
     def add(self, until_seconds: float, watts: float) -> None:
         """Draw ``watts`` from the last call's end until now."""
         points = self._points
-        self.energy_joules += watts * (until_seconds - points[-1][0])
-        points.append((until_seconds, self.energy_joules))
+        joules = self.energy_joules = self.energy_joules + watts * (until_seconds - points[-1][0])
+        points.append((until_seconds, joules))
         oldest = until_seconds - AVERAGE_SECONDS - 2 * GRID_SECONDS
-        while len(points) > 2 and points[1][0] <= oldest:
+        while points[1][0] <= oldest and len(points) > 2:
             points.popleft()
 
     @property

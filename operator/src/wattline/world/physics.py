@@ -1,6 +1,6 @@
 """How long an engine's step takes and what it draws, from six fitted numbers and the published architecture."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wattline.world.load import Load
 from wattline.world.products import Product
@@ -28,6 +28,8 @@ class Architecture:
     attention_flops_per_token_pair: float
     """4 × layers × query heads × head size: what one new token costs for each token before it."""
     max_context_tokens: int
+    weight_bits: float = 16.0
+    """Of a number in the multiplications that a fit may look beyond the bf16 rate for, where it is 8 or less."""
 
     def weights_read(self, tokens: float) -> float:
         """Return the bytes of weights that a step of so many tokens reads, experts chosen evenly."""
@@ -67,6 +69,25 @@ class EnginePhysics:
     """Tokens of KV memory of the whole group."""
     source: str = "fitted"
     """``fitted``, or ``modelled`` where it is scaled from another product."""
+    _parts: tuple[float, ...] = field(init=False, repr=False, compare=False)
+    """What ``step`` needs of all this, in the order in which it takes it apart."""
+
+    def __post_init__(self) -> None:
+        architecture, product, fit = self.architecture, self.product, self.fit
+        parts = (
+            architecture.weight_bytes,
+            architecture.expert_bytes,
+            1.0 - architecture.experts_per_token / architecture.experts if architecture.expert_bytes else 0.0,
+            architecture.kv_bytes_per_token,
+            2.0 * architecture.activated_parameters,
+            fit.compute_share,
+            product.bandwidth_bytes_per_second * fit.bandwidth_share,
+            product.flops_per_second,
+            fit.step_seconds,
+            fit.sequence_seconds,
+            product.on_chip_bytes_per_second,
+        )
+        object.__setattr__(self, "_parts", parts)
 
     @property
     def model(self) -> str:
@@ -95,21 +116,27 @@ class EnginePhysics:
         ``sequences`` are decoding, with ``context_tokens`` in all of their contexts together; beside them
         ``prefill_tokens`` of a prompt are computed, each of which sees ``prefill_context_tokens`` on average.
         """
-        architecture, product, fit = self.architecture, self.product, self.fit
+        (
+            weights, experts, missed, kv, twice_parameters, compute_share, bandwidth, flops_per_second, step_seconds,
+            sequence_seconds, on_chip,
+        ) = self._parts  # fmt: skip
         tokens = sequences + prefill_tokens
-        read = architecture.weights_read(tokens) + architecture.kv_bytes_per_token * (
-            context_tokens + (prefill_context_tokens if prefill_tokens else 0.0)
-        )
-        flops = 2.0 * architecture.activated_parameters * tokens / fit.compute_share
+        if experts:
+            weights -= experts * missed**tokens
+        flops = twice_parameters * tokens / compute_share
         if prefill_tokens:
+            read = weights + kv * (context_tokens + prefill_context_tokens)
             pairs = prefill_tokens * prefill_context_tokens
-            flops += architecture.attention_flops_per_token_pair * pairs / ATTENTION_SHARE
-        share = read / self.gpus
+            flops += self.architecture.attention_flops_per_token_pair * pairs / ATTENTION_SHARE
+        else:
+            read = weights + kv * context_tokens
+        fit, gpus = self.fit, self.gpus
+        share = read / gpus
         return Load(
-            memory_seconds=share / (product.bandwidth_bytes_per_second * fit.bandwidth_share),
-            compute_seconds=flops / self.gpus / product.flops_per_second,
-            fixed_seconds=fit.step_seconds + fit.sequence_seconds * sequences,
-            memory_watts=fit.memory_watts,
-            compute_watts=fit.compute_watts,
-            issue_seconds=share / product.on_chip_bytes_per_second,
+            share / bandwidth,
+            flops / gpus / flops_per_second,
+            step_seconds + sequence_seconds * sequences,
+            fit.memory_watts,
+            fit.compute_watts,
+            share / on_chip,
         )

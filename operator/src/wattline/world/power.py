@@ -1,6 +1,9 @@
 """What a GPU draws: from load, clock and temperature."""
 
+# ruff: noqa: FURB136 - min() and max() cost three comparisons, and this runs for every simulated second
+
 from bisect import bisect_right
+from functools import lru_cache
 from typing import NamedTuple
 
 from wattline.world.curve import PowerShape
@@ -26,15 +29,17 @@ class PowerModel:
     def __init__(self, product: Product, shape: PowerShape) -> None:
         self.product = product
         self.shape = shape
-        self.clocks_mhz = product.clocks_mhz
-        idle_share = product.idle_watts / product.max_watts
-        ratios = [mhz / product.max_mhz for mhz in self.clocks_mhz]
-        self.power_ratios = tuple(shape.dynamic_power_ratio(ratio, idle_share) for ratio in ratios)
-        self.time_ratios = tuple(shape.time_ratio(ratio) for ratio in ratios)
+        self.clocks_mhz, self.power_ratios, self.time_ratios, self._memory_ratios = _tables(product, shape)
+        self._idle_watts = product.idle_watts
+        self._idle_celsius = product.idle_celsius
+        self._leakage = product.leakage_watts_per_celsius
+        self._busy_watts = product.busy_watts
+        self._floor_watts = product.floor_watts
 
     def index_of(self, mhz: float) -> int:
         """Return which supported clock is the fastest not above ``mhz``; the slowest if all are."""
-        return max(bisect_right(self.clocks_mhz, mhz + 1e-6) - 1, 0)
+        index = bisect_right(self.clocks_mhz, mhz + 1e-6) - 1
+        return index if index > 0 else 0
 
     def step_seconds(self, load: Load, draw: Draw) -> float:
         """Return how long a step of ``load`` takes when drawn so."""
@@ -42,8 +47,7 @@ class PowerModel:
 
     def idle_watts(self, celsius: float) -> float:
         """Return what an idle GPU draws."""
-        product = self.product
-        return product.idle_watts + product.leakage_watts_per_celsius * (celsius - product.idle_celsius)
+        return self._idle_watts + self._leakage * (celsius - self._idle_celsius)
 
     def watts(self, load: Load, index: int, celsius: float) -> float:
         """Return what ``load`` draws at a supported clock.
@@ -52,18 +56,17 @@ class PowerModel:
         ``memory_watts`` of which the curve's share follows the clock, and while the cores do not compute, being
         awake draws ``busy_watts`` at any clock.
         """
-        idle = self.idle_watts(celsius)
+        idle = self._idle_watts + self._leakage * (celsius - self._idle_celsius)
         if not load.busy:
             return idle
-        power, time = self.power_ratios[index], self.time_ratios[index]
+        time = self.time_ratios[index]
         seconds = load.step_seconds(time)
         computing = load.compute_seconds * time / seconds
-        follows = self.shape.memory_clock_share
         return (
             idle
-            + self.product.busy_watts * (1.0 - computing)
-            + load.memory_watts * load.memory_seconds / seconds * (1.0 - follows + follows * power)
-            + load.compute_watts * computing * power
+            + self._busy_watts * (1.0 - computing)
+            + load.memory_watts * load.memory_seconds / seconds * self._memory_ratios[index]
+            + load.compute_watts * computing * self.power_ratios[index]
         )
 
     def under(self, load: Load, index: int, limit_watts: float, celsius: float) -> Draw:
@@ -73,9 +76,9 @@ class PowerModel:
         floor: a limit below that is not honoured.
         """
         watts = self.watts(load, index, celsius)
-        limit = max(limit_watts, self.product.floor_watts)
+        limit = limit_watts if limit_watts >= self._floor_watts else self._floor_watts
         if watts <= limit or not load.busy:
-            return Draw(index, 1.0, watts, limited=False)
+            return Draw(index, 1.0, watts, False)
         low, high = (
             0,
             index,
@@ -103,3 +106,21 @@ class PowerModel:
             1.0 - product.leakage_watts_per_celsius * resistance
         )
         return self.under(load, index, limit, inlet_celsius + resistance * min(unlimited, limit))
+
+
+@lru_cache(maxsize=64)
+def _tables(
+    product: Product, shape: PowerShape
+) -> tuple[tuple[int, ...], tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
+    """Return clocks, and by clock the ratios of dynamic power, of computing time and of memory's dynamic power."""
+    clocks_mhz = product.clocks_mhz
+    idle_share = product.idle_watts / product.max_watts
+    ratios = [mhz / product.max_mhz for mhz in clocks_mhz]
+    powers = tuple(shape.dynamic_power_ratio(ratio, idle_share) for ratio in ratios)
+    follows = shape.memory_clock_share
+    return (
+        clocks_mhz,
+        powers,
+        tuple(shape.time_ratio(ratio) for ratio in ratios),
+        tuple(1.0 - follows + follows * power for power in powers),
+    )

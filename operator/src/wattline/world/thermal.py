@@ -20,7 +20,12 @@ class Thermal:
         """Start settled at ``watts``."""
         self.stages = tuple(stages)
         self.inlet_celsius = inlet_celsius
+        self._resistances = [stage.celsius_per_watt for stage in stages]
         self._rises = [watts * stage.celsius_per_watt for stage in stages]
+        self._kept_of_seconds = 0.0
+        self._kept: list[float] = []
+        """Of each stage's distance from its end, the share that is left after ``_kept_of_seconds``: stretches are
+        mostly as long as the one before."""
 
     @property
     def celsius(self) -> float:
@@ -30,6 +35,10 @@ class Thermal:
     def advance(self, seconds: float, watts: float) -> None:
         """Let ``seconds`` pass at a constant ``watts``."""
         rises = self._rises
-        for index, stage in enumerate(self.stages):
-            final = watts * stage.celsius_per_watt
-            rises[index] = final + (rises[index] - final) * exp(-seconds / stage.time_constant_seconds)
+        if seconds != self._kept_of_seconds:
+            self._kept = [exp(-seconds / stage.time_constant_seconds) for stage in self.stages]
+            self._kept_of_seconds = seconds
+        kept = self._kept
+        for index, resistance in enumerate(self._resistances):
+            final = watts * resistance
+            rises[index] = final + (rises[index] - final) * kept[index]
