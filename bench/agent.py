@@ -24,7 +24,7 @@ import agent_parts as parts  # noqa: E402 - as above
 from wattline.fake.nvml import build  # noqa: E402 - as above
 
 PARTS = ("weight", "crossing", "fleet", "lateness", "start", "scale")
-MODULES = ("main", "device_process", "nvml", "network_process", "orders_kube", "kubelet")
+MODULES = ("main", "supervisor", "device_process", "nvml", "network_process", "orders_kube", "kubelet")
 """What the image of the node agent compiles."""
 SCALE = (1, 8, 16, 64)
 QUICK_SCALE = (8, 64)

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 import urllib.request
+from pathlib import Path
 from collections.abc import Iterator
 
 import pytest
@@ -43,6 +44,7 @@ def test_an_agent_holds_an_order_serves_readings_and_puts_everything_back(holdin
     metrics = box.get("/metrics")
 
     assert sorted(parts) == ["device_process", "network_process"]
+    assert "libcrypto" not in Path(f"/proc/{parts['device_process']}/maps").read_text()
     assert [gpu["uuid"] for gpu in view["gpus"]] == list(UUIDS)
     assert 'wattline_agent_state{node="n1",state="Enforcing"} 1.0' in metrics
     assert (

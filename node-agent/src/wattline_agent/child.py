@@ -1,22 +1,25 @@
 """One child process of the supervisor: how it is started, and when it is started again. Standard library only."""
 
-import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 
-from wattline_agent.config import EXIT_AGAIN, STOPPING, Config
+from wattline_agent.endings import EXIT_AGAIN, STOPPING
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # the modules of dataclasses and typing would be a tenth of the supervisor
+    from wattline_agent.settings import Settings
 
 
 class Child:
-    """One child process; nobody here ever kills it."""
+    """One child process, started with ``config`` as ``Config.dumps`` wrote it; nobody here ever kills it."""
 
     def __init__(
         self,
         module: str,
-        config: Config,
+        config: str,
+        settings: "Settings",
         descriptor: int,
         now: Callable[[], float],
         keep: tuple[int, ...] = (),
@@ -25,10 +28,9 @@ class Child:
         self.process: subprocess.Popen[bytes] | None = None
         self.changes = 0
         """How often in a row it ended because only a new process can go on."""
-        ours = replace(config, supervisor=os.getpid())
-        self._arguments = [sys.executable, "-m", module, ours.dumps(), str(descriptor)]
+        self._arguments = [sys.executable, "-m", module, config, str(descriptor)]
         self._descriptors = (descriptor, *keep)
-        self._settings = config.settings
+        self._settings = settings
         self._now = now
         self._wait_seconds = 0.0
         self._started_at = 0.0

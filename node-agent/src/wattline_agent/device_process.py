@@ -1,12 +1,16 @@
 """The device process: owns the devices and the record, runs the fast loop, one thread, one call after the other."""
 
+import sys
+
+if __name__ == "__main__":  # it speaks to no network, and OpenSSL would be an eighth of its memory
+    sys.modules.update(dict.fromkeys(("ssl", "_hashlib")))  # type: ignore[arg-type]  # None keeps a module out
+
 import asyncio
 import importlib
 import logging
 import os
 import signal
 import socket
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +19,9 @@ from pydantic import ValidationError
 from wattline.doors.clock import BootClock, Clock
 from wattline_agent.boot import boot_id
 from wattline_agent.channel import Channel
-from wattline_agent.config import (
+from wattline_agent.config import Config
+from wattline_agent.device import Device, DeviceUnusable, DriverChanged
+from wattline_agent.endings import (
     EXIT_AGAIN,
     EXIT_LEFT,
     EXIT_PAUSED,
@@ -23,10 +29,8 @@ from wattline_agent.config import (
     GIVE_UP,
     LET_GO,
     STOPPING,
-    Config,
     log_to_stderr,
 )
-from wattline_agent.device import Device, DeviceUnusable, DriverChanged
 from wattline_agent.governor import Governor
 from wattline_agent.hands import Hands
 from wattline_agent.locks import Taken, gpu_path, take

@@ -24,9 +24,10 @@ from wattline.model.errors import ClusterError
 from wattline_agent import ready
 from wattline_agent.boot import boot_id
 from wattline_agent.channel import Channel
-from wattline_agent.config import EXIT_REFUSED, GIVE_UP, STOPPING, Config, log_to_stderr
+from wattline_agent.config import Config
 from wattline_agent.courier import bring
 from wattline_agent.emergency_web import routes
+from wattline_agent.endings import EXIT_REFUSED, GIVE_UP, STOPPING, log_to_stderr
 from wattline_agent.gateways import Gateways
 from wattline_agent.messages import View
 from wattline_agent.orders import Orders

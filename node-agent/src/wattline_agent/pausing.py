@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from wattline.doors.clock import Clock
-from wattline_agent.config import EXIT_REFUSED
+from wattline_agent.endings import EXIT_REFUSED
 from wattline_agent.pauses import PERSON, Pauses
 
 LOOK_SECONDS = 0.1

@@ -6,26 +6,33 @@ inside a driver call, and a process killed there can take the GPU with it.
 """
 
 import contextlib
+import json
 import logging
 import select
 import signal
 import socket
+import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 from wattline_agent.channel import pair
 from wattline_agent.child import Child
-from wattline_agent.config import (
+from wattline_agent.endings import (
     EXIT_AGAIN,
     EXIT_LEFT,
     EXIT_PAUSED,
     EXIT_REFUSED,
     GIVE_UP,
     LET_GO,
-    Config,
+    log_to_stderr,
 )
 from wattline_agent.locks import Taken, take
 from wattline_agent.pauses import Pauses
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # the modules of dataclasses and typing would be a tenth of this process
+    from wattline_agent.config import Config
 
 log = logging.getLogger("wattline-node-agent")
 
@@ -41,7 +48,7 @@ the library is the one of its creation, so that after these only a new container
 class Supervisor:
     """Both children, and whether the device process has to rest."""
 
-    def __init__(self, config: Config, device: Child, network: Child, pauses: Pauses) -> None:
+    def __init__(self, config: "Config", device: Child, network: Child, pauses: Pauses) -> None:
         self._config = config
         self._device = device
         self._network = network
@@ -131,8 +138,8 @@ class Supervisor:
         return EXIT_LEFT
 
 
-def run(config: Config) -> int:
-    """Run the agent until it is stopped; 0 if all went as asked."""
+def run(config: "Config", text: str) -> int:
+    """Run the agent until it is stopped; 0 if all went as asked. The children are told ``text``, which says ``config``."""
     folder = Path(config.state) / "agents" / config.node
     try:
         lock = take(folder / "lock", f"node {config.node}")
@@ -148,8 +155,10 @@ def run(config: Config) -> int:
     woken = _woken_by_signals()
     ours, theirs = pair()
     # the device process inherits the node's lock: while it lives, even orphaned, no second agent starts
-    device = Child("wattline_agent.device_process", config, ours.fileno(), time.monotonic, (lock,))
-    network = Child("wattline_agent.network_process", config, theirs.fileno(), time.monotonic)
+    device = Child(
+        "wattline_agent.device_process", text, config.settings, ours.fileno(), time.monotonic, (lock,)
+    )
+    network = Child("wattline_agent.network_process", text, config.settings, theirs.fileno(), time.monotonic)
     supervisor = Supervisor(config, device, network, Pauses(Path(config.runtime), config.node))
     code: int | None = None
     while not asked and code is None:
@@ -168,3 +177,14 @@ def _woken_by_signals() -> socket.socket:
     signal.set_wakeup_fd(rung.detach(), warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     return woken
+
+
+def main() -> int:
+    """Run with the flags that ``Config.dumps`` wrote, read without its class."""
+    log_to_stderr()
+    config: Config = json.loads(sys.argv[1], object_hook=lambda found: SimpleNamespace(**found))
+    return run(config, sys.argv[1])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

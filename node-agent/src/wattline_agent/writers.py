@@ -119,6 +119,9 @@ KNOWN = (
     ),
 )
 
+AGENT = re.compile(r"wattline_agent\.(?:main run|supervisor )|^wattline-node-agent run")
+"""Ours: the process that was told the flags, and the same once it supervises."""
+
 UNIT_FOLDERS = ("etc/systemd/system", "run/systemd/system", "usr/lib/systemd/system", "lib/systemd/system")
 CRON = ("etc/crontab", "etc/cron.d", "var/spool/cron/crontabs", "var/spool/cron")
 DYNAMO_STATE = "var/lib/dynamo-power-agent/managed_gpus.json"
@@ -157,7 +160,7 @@ def _running(alive: Iterable[Process]) -> Iterator[Writer]:
         for known in KNOWN:
             if known.process.search(line):
                 yield Writer(known.name, known.role, where, known.detail)
-        if "wattline_agent.main run" in line or line.startswith("wattline-node-agent run"):
+        if AGENT.search(line):
             yield Writer(
                 "Wattline node agent",
                 Role.READS,

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import pytest
 
 from wattline_agent.child import Child
-from wattline_agent.config import EXIT_AGAIN, EXIT_LEFT, Config
+from wattline_agent.config import Config
+from wattline_agent.endings import EXIT_AGAIN, EXIT_LEFT
 
 CRASH = -11
 
@@ -19,7 +20,8 @@ class Time:
 
 
 def child(time: Time) -> Child:
-    return Child("wattline_agent.device_process", Config("n1", "s", "r"), 3, time.now)
+    config = Config("n1", "s", "r")
+    return Child("wattline_agent.device_process", config.dumps(), config.settings, 3, time.now)
 
 
 @pytest.mark.parametrize(

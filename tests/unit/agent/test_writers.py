@@ -85,6 +85,11 @@ SERVICE = "[Service]\nType=oneshot\nExecStart=/usr/bin/nvidia-smi {}\n"
         pytest.param(
             process(9, "/usr/bin/python3", "-m", "wattline_agent.main", "run"),
             [("Wattline node agent", Role.READS, "process 9")],
+            id="another agent of ours that has just been started",
+        ),
+        pytest.param(
+            process(9, "/usr/bin/python3", "-m", "wattline_agent.supervisor", '{"node": "n2"}'),
+            [("Wattline node agent", Role.READS, "process 9")],
             id="another agent of ours",
         ),
     ],
