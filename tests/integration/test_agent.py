@@ -8,8 +8,8 @@ import socket
 import subprocess
 import time
 import urllib.request
-from pathlib import Path
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.integration.agent_box import PRODUCT, UUIDS, Box, children, ended, gone, opened
