@@ -1,6 +1,7 @@
 """``wattline simulate`` as a user calls it."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,17 @@ def test_real_traces_and_arrivals_are_taken_as_they_are(shared_data):
 
     assert result.exit_code == 0, result.output
     assert json.loads(result.output)["runs_finished"] > 0
+
+
+def test_a_folder_that_one_would_apply_to_a_cluster_is_played(tmp_path):
+    for name in ("coder-pool.yaml", "row.yaml"):
+        shutil.copy(Path(EXAMPLE).parent / "cluster" / name, tmp_path)
+    result = CliRunner().invoke(
+        simulate, ["-f", str(tmp_path), "--hours", "0.02", "--rate", "0.05", "--cap", "wattline"]
+    )
+
+    assert result.exit_code == 0, result.output
+    assert "the manifests name no nodes for 4 × coder" in result.output
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from wattline.sim.recording import Recording, TraceError
 from wattline.sim.report import Report
 from wattline.sim.scenario import Scenario, ScenarioError, chosen_pool
 from wattline.sim.simulate import simulate as simulated
+from wattline.sim.standing import wanted
 from wattline.world.curve import SHAPES
 from wattline.world.gpu import PRODUCTS
 
@@ -76,11 +77,11 @@ def simulate(
     The same seed, trace and options give the same bytes. The figures are of simulated GPUs and engines.
     """
     try:
-        fleet = manifests.load(files)
+        fleet = manifests.load(files, clustered=True)
         served = chosen_pool(fleet, pool)
         recording = _recording(trace, seed, shared=shared_prefix == "on")
         if rate is None and moments is None:
-            rate = 0.01 * len(served.spec.active())
+            rate = 0.01 * wanted(served)
         rng = Random(seed)
         starts = (
             arrivals.poisson(rate or 0.0, hours, rng)
@@ -145,3 +146,5 @@ def _show(report: Report, *, generated: bool) -> None:
         shown = "-" if value is None else f"{value:,.3f}" if isinstance(value, float) else f"{value:,}"
         table.add_row(name, shown)
     console.print(table)
+    for note in report.notes:
+        console.print(note)

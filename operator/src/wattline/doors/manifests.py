@@ -66,8 +66,11 @@ class _Reading:
     problems: list[tuple[str, int, str]] = field(default_factory=list)
 
 
-def load(paths: Sequence[Path]) -> Fleet:
-    """Return the fleet that files and folders declare; raise `ManifestError` with a line per problem."""
+def load(paths: Sequence[Path], *, clustered: bool = False) -> Fleet:
+    """Return the fleet that files and folders declare; raise `ManifestError` with a line per problem.
+
+    What only a Kubernetes cluster can follow is a problem too, unless this is ``clustered``.
+    """
     reading = _Reading()
     for path in paths:
         files = list(manifest_files([path]))
@@ -83,7 +86,7 @@ def load(paths: Sequence[Path]) -> Fleet:
         tuple(sorted((o for o in reading.objects if isinstance(o, AgentWorkflow)), key=full_name)),
     )
     broken = frozenset(name for _, name in reading.broken)
-    for problem in (*problems(fleet, broken), *cluster_only(fleet)):
+    for problem in (*problems(fleet, broken), *(() if clustered else cluster_only(fleet))):
         path, document = reading.places[problem.kind, problem.name]
         where = f"{_dotted(problem.path)}: {problem.message} ({problem.kind} {problem.name})"
         reading.problems.append((str(path), document.line(problem.path), where))

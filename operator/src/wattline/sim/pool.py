@@ -10,7 +10,7 @@ from wattline.sim.gateway import Gateway, Tally
 from wattline.sim.poolreport import Outcome, PoolReport
 from wattline.sim.rates import AgentRates
 from wattline.sim.replica import Replica
-from wattline.sim.scenario import Scenario
+from wattline.sim.scenario import Scenario, ScenarioError
 
 
 class Pool:
@@ -32,6 +32,11 @@ class Pool:
     def use(self, replicas: Mapping[str, Replica]) -> None:
         """Take the pool's replicas by name; those that are active get work."""
         active = [endpoint.name for endpoint in self.pool.spec.active()]
+        if not active:
+            raise ScenarioError(
+                f"InferencePool {self.name} gets runs and has no replica that could start; give it replicas, and its "
+                "domain the watts and nodes they need"
+            )
         self.gateway.use({name: replicas[name] for name in active})
         engines = [replica.engine for replica in self.gateway.replicas.values()]
         longest = min(engine.physics.max_context_tokens for engine in engines)

@@ -52,6 +52,8 @@ class Report:
     mean_clock_mhz: float | None
     """Over the seconds in which an engine worked; only where clocks were moved."""
     seed: int
+    notes: tuple[str, ...] = ()
+    """What was assumed of the fleet, and what of it cannot be; a sentence each."""
     pools: tuple[PoolReport, ...] = ()
     """Of each served pool, in the scenario's order."""
     domains: tuple[DomainReport, ...] = ()
@@ -73,4 +75,4 @@ class Report:
         return whole
 
 
-_NESTED = frozenset({"pools", "domains", "series", "curves"})
+_NESTED = frozenset({"notes", "pools", "domains", "series", "curves"})

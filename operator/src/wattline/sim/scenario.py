@@ -1,6 +1,6 @@
 """One question to the simulator: a fleet, its arrivals, and which of its policies are on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -54,6 +54,10 @@ class Scenario:
     """Look at the fleet's draw each second even where no policy needs it."""
     series_seconds: float | None = None
     """Record what is so at this distance, a multiple of 5 s; nothing is recorded where unset."""
+    gpus_per_node: int = 8
+    """GPUs of a node that pods are placed on, where no manifest lists them."""
+    engines: Mapping[tuple[str, str, int], EnginePhysics] | None = None
+    """Engine models by model, product and number of GPUs; `world.engines.ENGINES` when unset."""
     served: tuple[Served, ...] = ()
     """Pools that get runs at the same time, beside ``pool``; pools that are not named stand idle."""
 
@@ -71,16 +75,24 @@ class Scenario:
         return everybody
 
 
-def physics_of(pool: InferencePool, product: str) -> list[EnginePhysics]:
-    """Return the engine model of each endpoint of a pool."""
+def physics_of(
+    pool: InferencePool, product: str, engines: Mapping[tuple[str, str, int], EnginePhysics] = ENGINES
+) -> list[EnginePhysics]:
+    """Return the engine model of each endpoint of a pool; raise `ScenarioError` where there is none that fits."""
     out = []
     for endpoint in pool.spec.endpoints:
-        known = ENGINES.get((pool.spec.model, product, len(endpoint.gpus)))
+        known = engines.get((pool.spec.model, product, len(endpoint.gpus)))
+        where = f"InferencePool {full_name(pool)}, endpoint {endpoint.name}"
         if known is None:
-            names = "; ".join(f"{model} on {gpus} {name}" for model, name, gpus in ENGINES)
+            names = "; ".join(f"{model} on {gpus} {name}" for model, name, gpus in engines)
             raise ScenarioError(
                 f"no engine model of {pool.spec.model} on {len(endpoint.gpus)} {product} "
-                f"(InferencePool {full_name(pool)}, endpoint {endpoint.name}); there is: {names}"
+                f"({where}); there is: {names}"
+            )
+        if known.capacity_tokens <= 0:
+            raise ScenarioError(
+                f"{pool.spec.model} does not fit {len(endpoint.gpus)} {product} ({where}): its weights leave no KV "
+                "memory; give a replica more GPUs, or the pool a smaller model"
             )
         out.append(known)
     return out

@@ -21,8 +21,9 @@ from wattline.sim.replica import Replica
 from wattline.sim.report import Report
 from wattline.sim.scenario import Scenario, chosen_pool, physics_of
 from wattline.sim.series import Curves, Recorder, curve
+from wattline.sim.standing import stood
 from wattline.sim.watts import PERIOD_SECONDS, Budgets
-from wattline.world.engine import Engine, EngineEvent
+from wattline.world.engine import ENGINES, Engine, EngineEvent
 from wattline.world.gpu import PRODUCTS, Gpu
 
 TICK_SECONDS = 1.0
@@ -45,20 +46,23 @@ class _Spent:
 class _World:
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
+        self.engines = ENGINES if scenario.engines is None else scenario.engines
+        self.standing = stood(scenario.fleet, scenario.product, self.engines, scenario.gpus_per_node)
+        self.fleet = self.standing.fleet
         self.events = Events()
         self.served = {
             full_name(pool): Pool(pool, scenario, self.events)
             for each in scenario.all_served()
-            for pool in [chosen_pool(scenario.fleet, each.pool)]
+            for pool in [chosen_pool(self.fleet, each.pool)]
         }
         self.replicas: dict[tuple[str, str], Replica] = {}
         self.gpus: dict[str, Gpu] = {}
-        for pool in scenario.fleet.pools:
+        for pool in self.fleet.pools:
             self._stand_up(pool)
         for name, served in self.served.items():
             served.use({key[1]: replica for key, replica in self.replicas.items() if key[0] == name})
         self.nodes = self._nodes()
-        self.budgets = Budgets(scenario.fleet, self.nodes, self._class_of)
+        self.budgets = Budgets(self.fleet, self.nodes, self._class_of)
         self.recorder: Recorder | None = None
         self._clock_seconds = self._clock_mhz_seconds = 0.0
         self._hottest_celsius = 0.0
@@ -78,7 +82,7 @@ class _World:
         if scenario.cap == "wattline":
             self.budgets.share_out(events)
             events.every(PERIOD_SECONDS, lambda: self.budgets.share_out(events), self._goes_on)
-        watched = scenario.watch_watts or bool(scenario.fleet.domains)
+        watched = scenario.watch_watts or bool(self.fleet.domains)
         if watched:
             events.every(TICK_SECONDS, self._watch, self._goes_on)
         if scenario.warm_up_hours:
@@ -96,7 +100,9 @@ class _World:
     def _stand_up(self, pool: InferencePool) -> None:
         scenario = self.scenario
         product = PRODUCTS[scenario.product]
-        for endpoint, physics in zip(pool.spec.endpoints, physics_of(pool, scenario.product), strict=True):
+        for endpoint, physics in zip(
+            pool.spec.endpoints, physics_of(pool, scenario.product, self.engines), strict=True
+        ):
             gpus = [
                 self.gpus.setdefault(uuid, Gpu(product, uuid, shape=scenario.shape)) for uuid in endpoint.gpus
             ]
@@ -110,8 +116,7 @@ class _World:
         return _nobody if served is None else served.gateway.heard
 
     def _nodes(self) -> list[Node]:
-        fleet = self.scenario.fleet
-        names = sorted({endpoint.node for pool in fleet.pools for endpoint in pool.spec.endpoints})
+        names = sorted({endpoint.node for pool in self.fleet.pools for endpoint in pool.spec.endpoints})
         return [self._node(name) for name in names]
 
     def _node(self, name: str) -> Node:
@@ -119,7 +124,7 @@ class _World:
         gpus: dict[str, Gpu] = {}
         orders: list[GpuOrder] = []
         replicas: dict[tuple[str, str], tuple[ReplicaOrder, Replica, Gateway | None]] = {}
-        for pool, endpoint in scenario.fleet.endpoints_on(name):
+        for pool, endpoint in self.fleet.endpoints_on(name):
             replica = self.replicas[full_name(pool), endpoint.name]
             served = self.served.get(full_name(pool))
             active = served is not None and endpoint.name in served.gateway.replicas
@@ -143,7 +148,7 @@ class _World:
 
     def _class_of(self, node: str) -> PowerClass:
         order = list(PowerClass)
-        classes = [pool.spec.power_class for pool, _ in self.scenario.fleet.endpoints_on(node)]
+        classes = [pool.spec.power_class for pool, _ in self.fleet.endpoints_on(node)]
         return min(classes, key=order.index, default=PowerClass.STANDARD)
 
     def _set_out(self) -> None:
@@ -268,6 +273,7 @@ class _World:
             if moving and self._clock_seconds
             else None,
             seed=scenario.seed,
+            notes=self.standing.notes,
             pools=tuple(served.report(self._joules_of(name)) for name, served in self.served.items()),
         )
 
