@@ -56,10 +56,14 @@ class Heated(Gpu):
     @property
     def celsius(self):
         return (
-            super().celsius
+            self._physical_celsius
             if self.pinned_margin is None
             else self.product.slowdown_celsius - self.pinned_margin
         )
+
+    @celsius.setter
+    def celsius(self, celsius):
+        self._physical_celsius = celsius
 
 
 class Node:
