@@ -1,6 +1,6 @@
 """The experiment of docs/experiment.md: recorded agents under every combination of policies that says something.
 
-    .venv/bin/python bench/experiment.py DATA [--part PART ...] [--seeds 5] [--jobs 2] [--cache FOLDER]
+    .venv/bin/python -m bench.experiment DATA [--part PART ...] [--seeds 5] [--jobs 2] [--cache FOLDER]
 
 DATA is the folder of the recorded runs (agentcgroup_llm_calls.csv.gz). Every run's result is kept in the cache, so
 an interrupted experiment goes on where it was, and a part can be run alone. Prints markdown tables.
@@ -13,95 +13,16 @@ import statistics
 import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from random import Random
 
-from wattline.api.base import Metadata
-from wattline.api.inferencepool import Endpoint, InferencePool, InferencePoolSpec
-from wattline.api.powerdomain import Budget, PowerDomain, PowerDomainSpec
-from wattline.model.fleet import Fleet
-from wattline.policy.route import Mode
-from wattline.sim import arrivals, traces
-from wattline.sim.scenario import Scenario
-from wattline.sim.simulate import simulate
-from wattline.world.curve import SHAPES
+from bench.papers.kairos.runs import Case, run
 
-MODEL = "Qwen/Qwen3-Coder-30B-A3B-Instruct"
 LOADS = (0.5, 0.7, 0.9, 0.95, 1.1)
 CLOCKS = ("full", "1050", "900", "750", "wattline")
-DAY = ((0.0, 0.5), (0.2, 0.7), (0.4, 0.9), (0.55, 0.95), (0.65, 1.1), (0.7, 0.95), (0.8, 0.7), (0.9, 0.5))
-"""Share of the time at which a load begins; crosses them all."""
 OBJECTIVE = 20.0
 BASELINE = "full, no admission, affinity"
 """The paper's."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """One run of the simulator; ``load`` is in capacities, "day" crosses all of LOADS."""
-
-    replicas: int
-    hours: float
-    load: float | str
-    seed: int
-    routing: str = "wattline"
-    admission: bool = True
-    clock: str = "full"
-    cap: str = "none"
-    budget_watts: float | None = None
-    shape: str = "perseus"
-    shared: bool = True
-
-    @property
-    def key(self) -> str:
-        return "_".join(str(value) for value in asdict(self).values())
-
-
-def fleet(case: Case) -> Fleet:
-    endpoints = tuple(
-        Endpoint(name=f"r{i}", url=f"http://127.0.0.1:{8100 + i}", node=f"n{i // 2}", gpus=(f"GPU-{i}",))
-        for i in range(case.replicas)
-    )
-    pool = InferencePool(
-        metadata=Metadata(name="coder"), spec=InferencePoolSpec(model=MODEL, endpoints=endpoints)
-    )
-    nodes = tuple(sorted({endpoint.node for endpoint in endpoints}))
-    if case.budget_watts is None:
-        return Fleet((), (pool,))
-    watts = case.budget_watts
-    box = PowerDomain(
-        metadata=Metadata(name="box"), spec=PowerDomainSpec(nodes=nodes, budget=Budget(watts=watts))
-    )
-    return Fleet((box,), (pool,))
-
-
-def run(case: Case, rate: float, data: Path) -> dict[str, float | int | None]:
-    """Return the report of a case; arrivals depend on seed, load and size alone, so that every mode sees the same."""
-    rng = Random(case.seed)
-    if case.load == "day":
-        steps = [(at * case.hours * 3600, load * rate) for at, load in DAY]
-        moments = arrivals.stepped(steps, case.hours, rng)
-    else:
-        moments = arrivals.poisson(float(case.load) * rate, case.hours, rng)
-    recording = traces.load(data, shared_prefix=case.shared)
-    clock = {"full": None, "wattline": "wattline"}.get(case.clock, case.clock)
-    report = simulate(
-        Scenario(
-            fleet=fleet(case),
-            pool="coder",
-            arrivals=arrivals.schedule(recording, moments, rng),
-            hours=case.hours,
-            product="h100-nvl",
-            routing=Mode(case.routing),
-            admission=case.admission,
-            clock=int(clock) if clock is not None and clock.isdecimal() else clock,
-            cap=case.cap,
-            shape=SHAPES[case.shape],
-            seed=case.seed,
-        )
-    )
-    return report.flat()
 
 
 class Bench:

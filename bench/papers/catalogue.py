@@ -1,5 +1,6 @@
 """The papers in the order of the reference page."""
 
+from bench.papers import kairos
 from bench.papers.study import Paper
 
-PAPERS: tuple[Paper, ...] = ()
+PAPERS: tuple[Paper, ...] = (kairos.PAPER,)

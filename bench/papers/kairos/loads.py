@@ -1,0 +1,140 @@
+"""Saving, rates and regret over load, and what each mode can bear."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from statistics import fmean
+
+from bench.papers.kairos import claims
+from bench.papers.kairos.sweep import CONSTANT, LOADS, MIDDLE, MODES, UNHELD, Report, Runs, found, saved
+from bench.papers.page import number
+from bench.papers.study import Claim, Finding, Form, Table
+
+At = dict[float, dict[str, list[Report]]]
+"""Reports by load and mode, seed by seed."""
+
+_SHARE = (
+    "On these runs decoding waits for memory bandwidth at nearly all clocks, and idle and base power are two thirds of a "
+    "lone turn's draw: less follows the clock than on the paper's workload."
+)
+_BURSTS = (
+    "On one replica eight to ten agents fill the memory, and a window in which a first turn is held counts as rate 0: "
+    "bursts take the P5 below at full clocks too (tables)."
+)
+_HINDSIGHT = (
+    "What the law spends above the cheapest clock buys speed while memory is tight or agents are held."
+)
+_RECOMPUTED = "Memory is full and agents are let in all the same."
+
+
+def played(runs: Runs) -> At:
+    """Return the reports of all modes of the form."""
+    names = runs.bench.pick(
+        ci=(UNHELD, "full", "900", "wattline"),
+        reduced=(UNHELD, "full", "1050", "900", "wattline"),
+        full=tuple(MODES),
+    )
+    runs.prepare(runs.at(MODES[name], load) for load in runs.loads for name in names)
+    return {load: {name: runs.of(runs.at(MODES[name], load)) for name in names} for load in runs.loads}
+
+
+def findings(at: At) -> tuple[Finding, ...]:
+    """Return what is found over the loads."""
+    against = {load: saved(modes["wattline"], modes[UNHELD]) for load, modes in at.items()}
+    alone = [saved(modes["wattline"], modes["full"]) for load, modes in at.items() if load <= 0.9]
+    slow = [_column(modes, "tokens_per_second_per_agent_p5") for load, modes in at.items() if load <= MIDDLE]
+    again = [_column(modes, "recomputed_ratio") for modes in at.values()]
+    regrets = [regret for modes in at.values() for regret in [_regret(modes)[1]] if regret]
+    return (
+        found(claims.MEAN, _means(list(against.values())), _SHARE),
+        found(claims.BEST, max(against.values(), key=fmean), _SHARE),
+        found(claims.ALONE, _means(alone), _SHARE),
+        found(claims.RATE, min(slow, key=fmean), _BURSTS),
+        found(claims.RECOMPUTED, max(again, key=fmean), _RECOMPUTED),
+        *([found(claims.REGRET, max(regrets, key=fmean), _HINDSIGHT)] if regrets else []),
+    )
+
+
+def tables(at: At) -> tuple[Table, ...]:
+    """Return a table a load, and the one of hindsight."""
+    head = ("load", "cheapest constant clock that meets 20 tok/s in every seed", "ours above it")
+    rows = []
+    for load, modes in at.items():
+        clock, regret = _regret(modes)
+        shown = told(claims.REGRET, regret) if regret else "–"
+        rows.append((f"{load:g}", clock or "none, full clocks included", shown))
+    return (
+        *(_table(load, modes) for load, modes in at.items()),
+        Table("Against the best constant clock in hindsight", head, tuple(rows)),
+    )
+
+
+def own_capacities(runs: Runs) -> Table:
+    """Return what each mode can bear and, in the full form, what it does at shares of that."""
+    names = runs.bench.pick(
+        ci=("full",), reduced=(UNHELD, "full", "900"), full=(UNHELD, "full", "900", "wattline")
+    )
+    loads = LOADS if runs.bench.form is Form.FULL else ()
+    rows = []
+    for name in names:
+        own = runs.capacity(replace(MODES[name], routing="affinity"))
+        cells = []
+        for load in loads:
+            reports = runs.of(runs.at(MODES[name], load), own)
+            joules = fmean(report["joules_per_finished_run"] for report in reports)
+            rate = fmean(report["tokens_per_second_per_agent_p5"] or 0.0 for report in reports)
+            cells.append(f"{joules / 1e3:.2f} kJ, P5 {rate:.0f}")
+        rows.append((name, f"{3600 * own:.1f}", *cells))
+    title = "One replica while a run is always waiting, and each mode at shares of its own capacity"
+    return Table(title, ("mode", "runs/h", *(f"{load:g}" for load in loads)), tuple(rows))
+
+
+def told(claim: Claim, samples: Sequence[float]) -> str:
+    """Return a mean with its interval."""
+    finding = Finding(claim, tuple(samples))
+    half = finding.half_width
+    return f"{number(finding.mean)}{'' if half is None else f' ± {number(half)}'} {claim.unit}".rstrip()
+
+
+def _column(modes: dict[str, list[Report]], key: str) -> list[float]:
+    return [report[key] or 0.0 for report in modes["wattline"]]
+
+
+def _means(series: Sequence[Sequence[float]]) -> list[float]:
+    """Return the mean over loads of each seed."""
+    return [fmean(samples) for samples in zip(*series, strict=True)]
+
+
+def _regret(modes: dict[str, list[Report]]) -> tuple[str | None, list[float]]:
+    """Return the cheapest constant clock that meets the rate in every seed, and what ours costs above it in percent."""
+    meets = [
+        name
+        for name in CONSTANT
+        if name in modes and all((r["tokens_per_second_per_agent_p5"] or 0.0) >= 20.0 for r in modes[name])
+    ]
+    if not meets:
+        return None, []
+    best = min(meets, key=lambda name: fmean(report["joules_per_finished_run"] for report in modes[name]))
+    return best, [-value for value in saved(modes["wattline"], modes[best])]
+
+
+def _table(load: float, modes: dict[str, list[Report]]) -> Table:
+    rows = []
+    for name, reports in modes.items():
+
+        def mean(key: str, reports: list[Report] = reports) -> float:
+            return fmean(report[key] or 0.0 for report in reports)
+
+        rows.append(
+            (
+                name,
+                f"{mean('joules_per_finished_run') / 1e3:.2f}",
+                "–" if name == UNHELD else told(claims.MEAN, saved(reports, modes[UNHELD])),
+                f"{mean('mean_watts'):.0f}",
+                f"{mean('tokens_per_second_per_agent_p5'):.1f}",
+                f"{mean('run_seconds_mean'):.0f}",
+                f"{mean('recomputed_ratio'):.3f}",
+                f"{mean('runs_finished'):.0f}/{mean('runs_offered') - mean('runs_outgrown'):.0f}",
+            )
+        )
+    head = ("mode", "kJ per run", "saved", "W", "P5 tok/s", "run s", "recomputed", "finished")
+    return Table(f"Load {load:g}", head, tuple(rows))
