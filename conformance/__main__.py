@@ -66,7 +66,7 @@ def _judge(
     endings: list[Ending] = []
     broken: list[str] = []
     learned = learn(fast, folder / "learn", library, speed=asked.speed)
-    states = [state for state in State if _promised(fast, state)]
+    states = [state for state in State if state.promised(fast.promises)]
     if "table" in asked.parts:
         kinds = [kind for kind in Kind if kind is not Kind.HANG]
         verdicts += judge_cells(
@@ -81,7 +81,9 @@ def _judge(
         verdicts += hang_all(
             agent,
             learned,
-            states,
+            [
+                state for state in states if asked.full or state is not State.EMERGENCY
+            ],  # beside the others' cores
             library,
             workers=_WAITING * asked.workers,
             speed=asked.speed,
@@ -125,13 +127,6 @@ def _kill(asked: argparse.Namespace, agent: Make, folder: Path, library: Path) -
         slow_ratio=0.5 if asked.full else 0.2,
         patience_seconds=asked.patience,
     )
-
-
-def _promised(make: Make, state: State) -> bool:
-    promises = make.promises
-    if state is State.FAILSAFE:
-        return promises.lease_seconds is not None
-    return state is not State.THERMAL or bool(promises.thermal)
 
 
 def _named(text: str) -> Make:

@@ -26,6 +26,8 @@ class Word(StrEnum):
     """The target is in force, and a GPU that is about to overheat is held lower still."""
     FAILSAFE = "failsafe"
     """The lease has ended, and the failsafe is in force."""
+    EMERGENCY = "emergency"
+    """The target stands, and an emergency that was called holds the node lower still."""
     DEGRADED = "degraded"
     """Something is not as it was asked, or not known: a GPU, a write, a reading, the driver."""
     SILENT = "silent"
@@ -41,6 +43,8 @@ class Promises:
     """The node's budget once the lease has ended."""
     lease_seconds: float | None = 60.0
     """How long a target holds after the last renewal; none: the agent has no leases, and is not judged by them."""
+    emergency_watts: float | None = None
+    """The node's budget once an emergency is called, for as long as the suite looks; none: it knows no emergencies."""
     thermal: bool = True
     """Whether it takes a GPU that is about to overheat to its least limit."""
     tighten_seconds: float = 2.0
@@ -128,6 +132,14 @@ class Make(Protocol):
 
     def __call__(self, site: Site) -> Agent:
         """Return an agent for this node, not started yet."""
+
+
+@runtime_checkable
+class Alarmed(Protocol):
+    """An agent that promises a budget in an emergency."""
+
+    def alarm(self) -> None:
+        """Have the emergency begin."""
 
 
 @runtime_checkable

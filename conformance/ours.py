@@ -18,6 +18,7 @@ import yaml
 from conformance.adapter import Promises, Site, Word
 from conformance.machine import PRODUCT
 from wattline.api.powernode import (
+    EmergencyLevel,
     GpuOrder,
     GpuStatus,
     LeaseRef,
@@ -30,21 +31,24 @@ from wattline.fake.nvml import LIBRARY_NAME
 from wattline.model.bounds import bound_watts
 from wattline_agent import record
 from wattline_agent.boot import boot_id
+from wattline_agent.budget import Kind
 from wattline_agent.config import Config
 from wattline_agent.device import DriverChanged
 from wattline_agent.device_process import build, hear
 from wattline_agent.governor import Governor
-from wattline_agent.messages import LeaseSeen, OrderSeen
+from wattline_agent.messages import EmergencySeen, LeaseSeen, OrderSeen
 from wattline_agent.status import status
 from wattline_agent.view import view
 
 NODE = "n1"
 LEASE_SECONDS = 15.0
+LEVEL = EmergencyLevel(level="row", budget_watts=700.0, duration_seconds=86400.0)
 _RENEW_SECONDS = 1.0
 PROMISES = Promises(
     name="wattline-node-agent",
     lease_seconds=LEASE_SECONDS,
     first_seconds=2 * _RENEW_SECONDS + 2.0,  # a lease holds once its counter is seen to change
+    emergency_watts=LEVEL.budget_watts,
     writer="device_process",
     bound_watts=lambda watts: bound_watts(PRODUCT.device_name, watts, PRODUCT.max_watts),
 )
@@ -57,6 +61,7 @@ _WORDS = {
     NodeState.DEGRADED: Word.DEGRADED,
     NodeState.WAITING_FOR_DRIVER: Word.DEGRADED,
 }
+_AS_ASKED = {Word.CAPPED, Word.THERMAL, Word.EMERGENCY}
 
 
 def ordered(site: Site, watts: float, *, release: bool = False) -> PowerNodeSpec:
@@ -70,6 +75,7 @@ def ordered(site: Site, watts: float, *, release: bool = False) -> PowerNodeSpec
         highest_sent_watts=watts,
         failsafe_watts=PROMISES.failsafe_watts,
         gpus=tuple(GpuOrder(uuid=uuid, group=uuid, clock_mhz_max=1500) for uuid in site.uuids),
+        emergency=(LEVEL,),
     )
 
 
@@ -80,6 +86,8 @@ def word_of(seen: PowerNodeStatus) -> Word:
         return word
     if any(_amiss(gpu) for gpu in seen.gpus):
         return Word.DEGRADED
+    if word is Word.CAPPED and seen.budget_source.startswith(Kind.EMERGENCY):
+        return Word.EMERGENCY
     hot = any(gpu.reason.startswith("Emergency: about") for gpu in seen.gpus)
     return Word.THERMAL if hot and word is Word.CAPPED else word
 
@@ -145,6 +153,12 @@ class Processes:
         self._order(ordered(self._site, PRODUCT.max_watts * 2, release=True))
         self._renewing.set()
 
+    def alarm(self) -> None:
+        """Write the emergency file."""
+        path = self._state / "emergency"
+        path.with_suffix(".part").write_text(json.dumps({"level": LEVEL.level}))
+        path.with_suffix(".part").replace(path)
+
     def word(self) -> Word:
         """Ask whether it speaks, then read the status file."""
         try:
@@ -156,7 +170,7 @@ class Processes:
             return Word.SILENT
         seen = PowerNodeStatus.model_validate(raw["status"])
         word = word_of(seen)
-        late = seen.observed_generation != self._generation and word in {Word.CAPPED, Word.THERMAL}
+        late = seen.observed_generation != self._generation and word in _AS_ASKED
         return Word.DEGRADED if late else word
 
     def processes(self) -> Mapping[str, int]:
@@ -278,11 +292,19 @@ class Inside:
         self._say(ordered(self._site, PRODUCT.max_watts * 2, release=True))
         self._renewing = True
 
+    def alarm(self) -> None:
+        """Have the signal heard."""
+        assert self._governor is not None, "it runs"
+        signal = EmergencySeen(level=LEVEL.level, number=1, way="file")
+        hear(self._governor, signal.model_dump_json(by_alias=True), self._at)
+
     def word(self) -> Word:
         """Ask the view as the network process does."""
         if self._governor is None:
             return Word.SILENT
-        return word_of(status(view(self._governor, boot_id(), self._at), "", self._at))
+        seen = view(self._governor, boot_id(), self._at)
+        source = "" if seen.budget_source is None else seen.budget_source.kind
+        return word_of(status(seen, "", self._at, source=source))
 
     def processes(self) -> Mapping[str, int]:
         """There are none."""

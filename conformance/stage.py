@@ -4,13 +4,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
-from conformance.adapter import Make, Site, Ticked, Word
+from conformance.adapter import Alarmed, Make, Promises, Site, Ticked, Word
 from conformance.judge import Judge
 from conformance.machine import UUIDS, Machine
 from conformance.pace import Pace, Real, Virtual, boot_seconds
 
 CAP_WATTS = 1000.0
 TIGHTER_WATTS = 800.0
+TIGHTEST_WATTS = 600.0
 WIDE_WATTS = 1450.0
 """Above what both GPUs can draw: only heat binds."""
 VIRTUAL_START_SECONDS = 1000.0
@@ -26,6 +27,19 @@ class State(StrEnum):
     CAPPED = "capped"
     THERMAL = "thermal"
     FAILSAFE = "failsafe"
+    EMERGENCY = "emergency"
+
+    def promised(self, promises: Promises) -> bool:
+        """Whether an agent that promises this can get there."""
+        match self:
+            case State.FAILSAFE:
+                return promises.lease_seconds is not None
+            case State.THERMAL:
+                return promises.thermal
+            case State.EMERGENCY:
+                return promises.emergency_watts is not None
+            case State.IDLE | State.CAPPED:
+                return True
 
     @property
     def word(self) -> Word:
@@ -52,6 +66,8 @@ class Stage:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.site = Site(folder, folder / "node.gpus", library, UUIDS, speed, preload or {})
+        self._most_watts = float("inf")
+        """What an emergency leaves of every target."""
         # an agent in virtual time says so before it is started
         self.agent = make(self.site)
         self.pace: Pace
@@ -92,13 +108,22 @@ class Stage:
 
     def ask(self, watts: float) -> None:
         """Set a target."""
-        self.judge.ask(watts, hot=frozenset(self.machine.hot))
+        self.judge.ask(min(watts, self._most_watts), hot=frozenset(self.machine.hot))
         self.agent.target(watts)
 
     def heat(self, gpu: int) -> None:
         """Take a GPU to half a degree before its slowdown."""
         self.judge.ask(self.judge.sources.budget_watts, hot=frozenset({gpu}))
         self.machine.hot.add(gpu)
+
+    def alarm(self) -> None:
+        """Call the emergency that the agent promises to heed; no target loosens it."""
+        watts, agent = self.agent.promises.emergency_watts, self.agent
+        assert watts is not None, "only of agents that promise it"
+        assert isinstance(agent, Alarmed), "whoever promises it can be told"
+        self._most_watts = watts
+        self.judge.ask(min(self.judge.sources.budget_watts or watts, watts))
+        agent.alarm()
 
     def end_lease(self) -> None:
         """Let the lease run out; only then the failsafe counts."""
@@ -126,6 +151,11 @@ class Stage:
                 if not self.settled(Word.CAPPED):
                     return False
                 self.end_lease()
+            case State.EMERGENCY:
+                self.ask(CAP_WATTS)
+                if not self.settled(Word.CAPPED):
+                    return False
+                self.alarm()
         return self.settled(state.word)
 
     def settled(self, word: Word, seconds: float | None = None) -> bool:

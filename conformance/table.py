@@ -12,7 +12,7 @@ from conformance.adapter import Make, Word
 from conformance.faults import DRAW_FIELDS, Cell, Kind
 from conformance.machine import UUIDS
 from conformance.pace import boot_seconds
-from conformance.stage import CAP_WATTS, TIGHTER_WATTS, WIDE_WATTS, Stage, State
+from conformance.stage import CAP_WATTS, TIGHTER_WATTS, TIGHTEST_WATTS, WIDE_WATTS, Stage, State
 from wattline.fake.nvml.layout import SETTERS
 
 _CELLS_PER_PROCESS = 60
@@ -110,7 +110,7 @@ class _Run:
         self._note(head)
 
     def _move_the_target(self) -> None:
-        """Down and up again where a target holds; up, which nobody may follow, where the lease has ended."""
+        """Down and up again where a target holds, under an emergency further up than anybody may follow."""
         stage, state = self._stage, self._cell.state
         notice = stage.agent.promises.notice_seconds + _A_STEP_SECONDS
         head = self._head()
@@ -122,6 +122,11 @@ class _Run:
                 stage.ask(CAP_WATTS)
             case State.THERMAL:
                 stage.ask(CAP_WATTS)
+                stage.pace.wait(notice)
+                self._tell_the_truth(must=False)
+                stage.ask(WIDE_WATTS)
+            case State.EMERGENCY:
+                stage.ask(TIGHTEST_WATTS)
                 stage.pace.wait(notice)
                 self._tell_the_truth(must=False)
                 stage.ask(WIDE_WATTS)

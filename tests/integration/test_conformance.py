@@ -63,6 +63,9 @@ def test_a_decent_agent_of_somebody_else_passes(nvml_library, state):
             toy_agents.LetsGoAtTheEnd, Call.SHUTDOWN, State.FAILSAFE, "GPU 0 is raised to 700 W", id="lets go at the end"
         ),
         pytest.param(
+            toy_agents.FollowsAnyTarget, Call.SHUTDOWN, State.EMERGENCY, "together of 700 W", id="follows any target"
+        ),
+        pytest.param(
             toy_agents.BlindToHeat, Call.SHUTDOWN, State.THERMAL, "does not get to thermal", id="blind to heat"
         ),
         pytest.param(
@@ -96,7 +99,7 @@ def test_the_calls_of_an_agent_are_learnt_by_watching_it(nvml_library, tmp_path)
         (Call.MARGIN, True),
     }
     assert {call for call, _ in learned.sometimes} == {Call.INIT, Call.SHUTDOWN, Call.SET_POWER_LIMIT}
-    assert len(table) == 4 * 7
+    assert len(table) == len(State) * 7
 
 
 def _cell(call: Call, kind: Kind, state: State, value: int) -> Cell:

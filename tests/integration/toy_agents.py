@@ -18,13 +18,19 @@ OVERSHOOT = 1.02
 class Plain:
     """Shares the target equally, five times a second; knows a lease, heat, and what was there before."""
 
-    promises = Promises("plain", lease_seconds=LEASE_SECONDS, bound_watts=lambda watts: watts * OVERSHOOT)
+    promises = Promises(
+        "plain",
+        lease_seconds=LEASE_SECONDS,
+        emergency_watts=700.0,
+        bound_watts=lambda watts: watts * OVERSHOOT,
+    )
 
     def __init__(self, site) -> None:
         self.site = site
         self.at = 0.0
         self.watts: float | None = None
         self.releasing = False
+        self.alarmed = False
         self.renewing = False
         self.renewed_at = 0.0
         self.troubled = False
@@ -50,6 +56,9 @@ class Plain:
     def end_lease(self) -> None:
         self.renewing = False
 
+    def alarm(self) -> None:
+        self.alarmed = True
+
     def release(self) -> None:
         self.watts, self.releasing = None, True
 
@@ -58,7 +67,9 @@ class Plain:
             return Word.DEGRADED
         if self.watts is None:
             return Word.IDLE
-        return Word.FAILSAFE if self.lease_over() else Word.THERMAL if self.hot() else Word.CAPPED
+        if self.lease_over():
+            return Word.FAILSAFE
+        return Word.EMERGENCY if self.alarmed else Word.THERMAL if self.hot() else Word.CAPPED
 
     def processes(self):
         return {}
@@ -95,6 +106,8 @@ class Plain:
         if self.watts is None:
             return self.before().get(str(index)) if self.releasing else None
         budget = min(self.watts, self.promises.failsafe_watts) if self.lease_over() else self.watts
+        if self.alarmed:
+            budget = min(budget, self.promises.emergency_watts)
         if pynvml.nvmlDeviceGetMarginTemperature(gpu) < 2 and not self.lease_over():
             return PRODUCT.min_watts
         return max(PRODUCT.min_watts, min(PRODUCT.max_watts, int(budget / 2 / OVERSHOOT)))
@@ -125,6 +138,14 @@ class LetsGoAtTheEnd(Plain):
 
     def wanted(self, index: int, gpu) -> float | None:
         return PRODUCT.max_watts if self.lease_over() else super().wanted(index, gpu)
+
+
+class FollowsAnyTarget(Plain):
+    """The next target ends an emergency."""
+
+    def target(self, watts: float) -> None:
+        super().target(watts)
+        self.alarmed = False
 
 
 class BlindToHeat(Plain):
