@@ -18,6 +18,12 @@ class Turn:
     gap_seconds: float
     """Tool time (or think time) between this turn's end and the next turn's request; 0 after the last."""
 
+    tool: str = ""
+    """What the gap is: tools by name, joined by +, or ``human``; empty where the recording does not say."""
+
+    images: int = 0
+    """Images in the prompt that this turn brought; their tokens are among those of the context."""
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -31,6 +37,9 @@ class Run:
     """Agents of one harness share their opening prompt."""
 
     turns: tuple[Turn, ...]
+
+    tenant: str = ""
+    """Who it is for; empty where nobody says."""
 
     @property
     def longest_tokens(self) -> int:

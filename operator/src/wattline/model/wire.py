@@ -112,6 +112,70 @@ class RunEnergy(Spec):
     """Why turns of that pool wait; empty while none of the run's does."""
 
 
+class TurnRecord(Spec):
+    """One turn that ended at a gateway: sizes, times and which blocks of its prompt were seen before, and no text."""
+
+    gateway: str
+    """One life of one gateway; numbers, chains and streams of blocks are its own."""
+    turn: int = Field(ge=0)
+    """Number of the turn in that life, in the order in which turns ended."""
+    ended_at: str
+    """Date and time of its end, RFC 3339."""
+    start_seconds: float = Field(ge=0)
+    """When the request came, on the gateway's clock."""
+    pool: str
+    model: str
+    replica: str = ""
+    """Where it ran last; empty where it never did."""
+    session: str
+    root: str
+    """Session that it is a part of; its own where nobody is above it."""
+    parent: str = ""
+    chain: int = Field(default=0, ge=0)
+    """Conversation in the session, where it has several."""
+    client: str = ""
+    """What told the session: a header, ``body``, or ``prompt``."""
+    workflow: str = ""
+    """Full name of the AgentWorkflow."""
+    tenant: str = ""
+    """Of the workflow."""
+    outcome: str
+    """``answered``, ``broken``, ``left``, ``refused`` or ``declined``, as in the metric of requests."""
+    gap_seconds: float | None = Field(default=None, ge=0)
+    """Since the conversation's turn before it ended: tools, or a person; absent for the first."""
+    held_seconds: float = Field(default=0, ge=0)
+    """From the request to the engine."""
+    first_byte_seconds: float | None = Field(default=None, ge=0)
+    """From the request to the first byte of the answer."""
+    duration_seconds: float = Field(ge=0)
+    """From the request to the end."""
+    prompt_tokens: int = Field(ge=0)
+    cached_tokens: int = Field(default=0, ge=0)
+    """Of the prompt, tokens that the engine had."""
+    recomputed_tokens: int = Field(default=0, ge=0)
+    """Of the prompt, tokens that were computed again."""
+    output_tokens: int = Field(default=0, ge=0)
+    counted: bool = True
+    """Whether the engine counted the tokens; else they are estimates."""
+    prompt_bytes: int = Field(default=0, ge=0)
+    """Length of the prompt's text."""
+    blocks: tuple[tuple[int, int, int], ...] = ()
+    """The prompt's text as stretches: name of a stream, first byte and last byte but one. Equal beginnings are equal
+    stretches; a negative name is text that is too short to be known again."""
+
+
+class TurnsView(Spec):
+    """Answer of the gateway's ``GET /v1/turns?since=N``: turns that ended, oldest first."""
+
+    gateway: str
+    """As in the records."""
+    first: int
+    """Number of the oldest turn that is still remembered."""
+    following: int
+    """What to ask for next."""
+    turns: tuple[TurnRecord, ...]
+
+
 class Decision(Spec):
     """One thing a part of Wattline decided, for people who ask why."""
 

@@ -14,7 +14,7 @@ OPENING_TOKENS = 13_200
 HARNESS = "generated"
 
 
-def generate(count: int, seed: int, *, shared_prefix: bool = True) -> Recording:
+def generate(count: int, seed: int | str, *, shared_prefix: bool = True) -> Recording:
     """Return ``count`` runs; the same seed gives the same runs."""
     rng = Random(seed)
     sessions = tuple(Session((_run(rng, index),), (0.0,)) for index in range(count))

@@ -1,10 +1,13 @@
 """A recording: the runs of a trace, each of which can be played any number of times."""
 
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import overload
 
 from wattline.model.context import Context, Extent
 from wattline.model.runs import Run, Turn
+from wattline.sim.notes import Note
 
 
 class TraceError(ValueError):
@@ -25,12 +28,34 @@ class Session:
 class Recording:
     """The sessions of one trace, in its order."""
 
-    sessions: tuple[Session, ...]
+    sessions: Sequence[Session]
+
+    starts: Sequence[float] = ()
+    """When each session began, in seconds from the first, ascending; empty where the trace does not say."""
+
+    source: str = ""
+    """The format it was in, and the file or folder."""
+
+    notes: tuple[Note, ...] = ()
+    """What its reader noticed and went on."""
+
+    drawn: bool = False
+    """The sessions are drawn from distributions, at the rate that was asked for."""
 
     @property
     def runs(self) -> tuple[Run, ...]:
         """Every run of every session."""
-        return tuple(run for session in self.sessions for run in session.runs)
+        return tuple(self.each())
+
+    def each(self) -> Iterator[Run]:
+        """Yield every run of every session; those of traces of single calls are made as they come."""
+        return (run for session in self.sessions for run in session.runs)
+
+    def unshared(self) -> "Recording":
+        """Return it as if no two sessions had an opening prompt in common."""
+        if isinstance(self.sessions, Calls):
+            return self
+        return replace(self, sessions=unshared(self.sessions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +70,85 @@ class Played:
     """Name of a token stream of one play."""
 
     stream: object
-    play: int
+    play: Hashable
 
 
-def again(session: Session, play: int) -> Session:
-    """Return the session as its ``play``-th repetition: its own tokens are new, a shared opening is not."""
-    return replace(session, runs=tuple(_again(run, play) for run in session.runs))
+@dataclass(frozen=True, slots=True)
+class Common:
+    """Name of a token stream that several sessions of one play share: the blocks of a trace with block hashes."""
+
+    name: str
 
 
-def _again(run: Run, play: int) -> Run:
+class Calls(Sequence[Session]):
+    """Sessions of one call each that share nothing; kept as numbers, made when asked for."""
+
+    def __init__(self, name: str, harness: str) -> None:
+        self._name = name
+        self._harness = harness
+        self._prompts = array("q")
+        self._outputs = array("q")
+        self._images = array("l")
+
+    def add(self, prompt_tokens: int, output_tokens: int, images: int = 0) -> None:
+        """Append a call."""
+        self._prompts.append(prompt_tokens)
+        self._outputs.append(output_tokens)
+        self._images.append(images)
+
+    def __len__(self) -> int:
+        return len(self._prompts)
+
+    @overload
+    def __getitem__(self, index: int) -> Session: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Session, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Session | tuple[Session, ...]:
+        if isinstance(index, slice):
+            return tuple(self[each] for each in range(*index.indices(len(self))))
+        index = range(len(self))[index]
+        name = f"{self._name}-{index}"
+        prompt, output = self._prompts[index], self._outputs[index]
+        turn = Turn(
+            (Extent((name, "prompt"), 0, prompt),),
+            Extent((name, "output"), 0, output),
+            0.0,
+            images=self._images[index],
+        )
+        return Session((Run(name, name, self._harness, (turn,)),), (0.0,))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Calls):
+            return NotImplemented
+        return self.__dict__ == other.__dict__
+
+    __hash__ = None  # type: ignore[assignment]  # it grows
+
+
+def again(session: Session, play: Hashable, part: "Part | None" = None) -> Session:
+    """Return the session as one of its repetitions: its own tokens are new, a shared opening is not.
+
+    As a part of a mix its runs also carry the part's name and labels.
+    """
+    return replace(session, runs=tuple(_again(run, play, part) for run in session.runs))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Labels of the runs of one trace among several."""
+
+    name: str
+    tenant: str = ""
+    harness: str = ""
+    """Instead of the trace's own; empty keeps it."""
+
+
+def _again(run: Run, play: Hashable, part: Part | None) -> Run:
+    number = play
+    if part is not None:
+        play = (part.name, play)
     names: dict[object, Played] = {}
 
     def new(extent: Extent) -> Extent:
@@ -63,10 +158,25 @@ def _again(run: Run, play: int) -> Run:
         return Extent(stream, extent.start, extent.end)
 
     turns = tuple(
-        Turn(tuple(new(extent) for extent in turn.context), new(turn.output), turn.gap_seconds)
+        Turn(
+            tuple(new(each) for each in turn.context),
+            new(turn.output),
+            turn.gap_seconds,
+            turn.tool,
+            turn.images,
+        )
         for turn in run.turns
     )
-    return Run(f"{run.id}#{play}", f"{run.session}#{play}", run.harness, turns)
+    run = replace(run, id=f"{run.id}#{number}", session=f"{run.session}#{number}", turns=turns)
+    if part is None:
+        return run
+    return replace(
+        run,
+        id=f"{part.name}/{run.id}",
+        session=f"{part.name}/{run.session}",
+        harness=part.harness or run.harness,
+        tenant=part.tenant or run.tenant or part.name,
+    )
 
 
 class Writer:
@@ -112,19 +222,26 @@ def _unshared(run: Run) -> Run:
     def own(extent: Extent) -> Extent:
         if isinstance(extent.stream, Shared):
             return Extent((run.session, extent.stream.harness), extent.start, extent.end)
+        if isinstance(extent.stream, Common):
+            return Extent((run.session, extent.stream.name), extent.start, extent.end)
         return extent
 
     turns = tuple(
-        Turn(tuple(own(extent) for extent in turn.context), own(turn.output), turn.gap_seconds)
+        replace(turn, context=tuple(own(extent) for extent in turn.context), output=own(turn.output))
         for turn in run.turns
     )
     return replace(run, turns=turns)
 
 
-def chained(writer: Writer, calls: Sequence[tuple[int, int, float]]) -> tuple[Turn, ...]:
-    """Return the turns of calls given as prompt tokens, output tokens and the gap after each."""
+def chained(
+    writer: Writer, calls: Sequence[tuple[int, int, float]], tools: Sequence[str] = ()
+) -> tuple[Turn, ...]:
+    """Return the turns of calls given as prompt tokens, output tokens and the gap after each, and what the gaps are."""
     following = [prompt for prompt, _, _ in calls[1:]] + [0]
-    return tuple(
+    turns = tuple(
         writer.turn(prompt, output, gap, after)
         for (prompt, output, gap), after in zip(calls, following, strict=True)
     )
+    if not tools:
+        return turns
+    return tuple(replace(turn, tool=tool) for turn, tool in zip(turns, tools, strict=True))
