@@ -164,7 +164,7 @@ def test_what_kubectl_prints_can_be_kept(tmp_path):
         pytest.param(
             "kind: PowerDomain",
             "kind: Powerdomain",
-            'fleet.yaml:2: kind: expected PowerDomain or InferencePool or AgentWorkflow, found "Powerdomain", '
+            'fleet.yaml:2: kind: expected PowerDomain or InferencePool or AgentWorkflow or ModelProfile, found "Powerdomain", '
             "did you mean PowerDomain?",
             id="another kind",
         ),

@@ -10,12 +10,19 @@ import yaml
 from wattline.api.agentworkflow import AgentWorkflow
 from wattline.api.base import CATEGORY, GROUP, VERSION, Object
 from wattline.api.inferencepool import InferencePool
+from wattline.api.modelprofile import ModelProfile
 from wattline.api.powerdomain import PowerDomain
 from wattline.api.powernode import PowerNode
 
 Json = dict[str, Any]
 
-KINDS: tuple[type[Object[Any, Any]], ...] = (AgentWorkflow, InferencePool, PowerDomain, PowerNode)
+KINDS: tuple[type[Object[Any, Any]], ...] = (
+    AgentWorkflow,
+    InferencePool,
+    ModelProfile,
+    PowerDomain,
+    PowerNode,
+)
 """Every kind, by name."""
 
 KEPT = frozenset(

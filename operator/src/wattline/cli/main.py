@@ -20,6 +20,7 @@ COMMANDS = {
     "fake-node": "Run the simulated GPUs and engines of one node, behind NVML and HTTP.",
     "fake-engine": "Serve a model from a pod without a GPU: an engine in the world of its node.",
     "simulate": "Answer what-if: play agents against a fleet on virtual time.",
+    "profile": "Fit a ModelProfile to measurements, check measurements, show profiles.",
     "demo": "Agents, gateway, node agents and simulated GPUs on this machine, three ways of running them.",
 }
 """Command and summary; ``wattline.cli.<command>`` holds a click command of the same name."""

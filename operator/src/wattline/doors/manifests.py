@@ -15,19 +15,21 @@ from wattline.api import crds
 from wattline.api.agentworkflow import ENV_NAME, NAME, AgentWorkflow
 from wattline.api.base import DNS_NAME, GROUP, VERSION
 from wattline.api.inferencepool import URL, InferencePool
+from wattline.api.modelprofile import PRODUCT, ModelProfile
 from wattline.api.powerdomain import PowerDomain
 from wattline.doors import marks
 from wattline.model.errors import ManifestError
 from wattline.model.fleet import Fleet, full_name
 from wattline.model.references import cluster_only, problems
 
-Declared = PowerDomain | InferencePool | AgentWorkflow
+Declared = PowerDomain | InferencePool | AgentWorkflow | ModelProfile
 """What a user writes."""
 
 KINDS: dict[str, type[Declared]] = {
     "PowerDomain": PowerDomain,
     "InferencePool": InferencePool,
     "AgentWorkflow": AgentWorkflow,
+    "ModelProfile": ModelProfile,
 }
 """Kinds that a user writes."""
 
@@ -50,6 +52,7 @@ _PATTERNS = {
     URL: "a web address without a path, e.g. http://127.0.0.1:8001",
     NAME: "lower-case letters, digits and dashes, e.g. plan",
     ENV_NAME: "letters, digits and underscores, e.g. ISSUE",
+    PRODUCT: "lower-case letters, digits and dashes, e.g. h100",
 }
 """What a pattern wants, in words."""
 
@@ -84,6 +87,9 @@ def load(paths: Sequence[Path], *, clustered: bool = False) -> Fleet:
         ),
         tuple(sorted((o for o in reading.objects if isinstance(o, InferencePool)), key=full_name)),
         tuple(sorted((o for o in reading.objects if isinstance(o, AgentWorkflow)), key=full_name)),
+        tuple(
+            sorted((o for o in reading.objects if isinstance(o, ModelProfile)), key=lambda p: p.metadata.name)
+        ),
     )
     broken = frozenset(name for _, name in reading.broken)
     for problem in (*problems(fleet, broken), *(() if clustered else cluster_only(fleet))):
@@ -153,7 +159,7 @@ def _take(path: Path, document: marks.Document, reading: _Reading) -> None:
         except ValidationError:
             reading.broken.add((model.__name__, name))
             return
-    name = made.metadata.name if isinstance(made, PowerDomain) else full_name(made)
+    name = made.metadata.name if isinstance(made, PowerDomain | ModelProfile) else full_name(made)
     if (made.kind, name) in reading.places:
         first, other = reading.places[made.kind, name]
         refuse(("metadata", "name"), f"{made.kind} {name} stands in {first}:{other.line(())} already")

@@ -5,6 +5,7 @@ from functools import cached_property
 
 from wattline.api.agentworkflow import AgentWorkflow
 from wattline.api.inferencepool import Endpoint, InferencePool
+from wattline.api.modelprofile import ModelProfile
 from wattline.api.powerdomain import PowerDomain
 
 
@@ -16,11 +17,12 @@ def full_name(thing: InferencePool | AgentWorkflow) -> str:
 
 @dataclass(frozen=True)
 class Fleet:
-    """What the user declared: power domains, inference pools and workflows, each sorted by name."""
+    """What the user declared: power domains, inference pools, workflows and profiles, each sorted by name."""
 
     domains: tuple[PowerDomain, ...] = ()
     pools: tuple[InferencePool, ...] = ()
     workflows: tuple[AgentWorkflow, ...] = ()
+    profiles: tuple[ModelProfile, ...] = ()
 
     def nodes(self) -> tuple[str, ...]:
         """Return the nodes that are opted in, sorted."""

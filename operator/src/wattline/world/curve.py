@@ -17,6 +17,7 @@ Memory-bound work is held to one measurement for all three: an H200 at 1980 MHz 
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 _RATIOS = (0.617, 0.681, 0.745, 0.809, 0.872, 0.936, 1.0)
 _PERSEUS_POWER = (0.49, 0.53, 0.57, 0.64, 0.74, 0.90, 1.0)
@@ -83,5 +84,24 @@ def _flat_power(ratio: float, idle_share: float) -> float:
 PERSEUS = PowerShape("perseus", _perseus_power, _perseus_time, memory_clock_share=0.30)
 LINEAR = PowerShape("linear", _linear_power, _inverse, memory_clock_share=0.70)
 FLAT = PowerShape("flat", _flat_power, _perseus_time, memory_clock_share=0.50)
+
+
+def power_law(power_exponent: float, time_exponent: float, memory_clock_share: float) -> PowerShape:
+    """Return the curve of a measured clock response: dynamic power x to one power, time x to minus another."""
+    return PowerShape(
+        "measured",
+        partial(_power_law, power_exponent),
+        partial(_time_law, time_exponent),
+        memory_clock_share,
+    )
+
+
+def _power_law(exponent: float, ratio: float, idle_share: float) -> float:
+    return float(idle_share + (1.0 - idle_share) * ratio**exponent)
+
+
+def _time_law(exponent: float, ratio: float) -> float:
+    return float(ratio**-exponent)
+
 
 SHAPES = {shape.name: shape for shape in (PERSEUS, LINEAR, FLAT)}
