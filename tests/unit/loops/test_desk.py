@@ -5,7 +5,8 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattline.api.inferencepool import Memory, Routing
+from wattline.api.inferencepool import Routing
+from wattline.api.memory import Memory
 from wattline.loops.desk import Desk
 from wattline.loops.turns import Ask, DeskSpec
 from wattline.model.context import Extent

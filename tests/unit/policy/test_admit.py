@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattline.api.inferencepool import Memory
+from wattline.api.memory import Memory
 from wattline.model.context import Extent
 from wattline.model.ledger import Ledger
 from wattline.policy.admit import AdmitSeen, AdmitSpec, AdmitState, Growth, Why, decide, goes_back

@@ -2,7 +2,8 @@
 
 import pytest
 
-from wattline.api.inferencepool import Memory, Routing
+from wattline.api.inferencepool import Routing
+from wattline.api.memory import Memory
 from wattline.policy.route import Ask, Mode, ReplicaSeen, RouteSpec, RouteState, Why, decide
 
 WATTLINE = RouteSpec(Routing(), Memory())

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from wattline.api.base import DNS_NAME, Condition, LabelKey, NodeName, Object, PowerClass, Spec
+from wattline.api.memory import Memory
 
 URL = r"^https?://[^/\s]+$"
 """A web address without a path."""
@@ -85,36 +86,6 @@ class Objective(Spec):
 
     tokens_per_second_per_agent_p5: float = Field(default=20.0, gt=0, alias="tokensPerSecondPerAgentP5")
     """Output tokens per second that 95 of 100 agent windows reach, holding and prefill included."""
-
-
-class Memory(Spec):
-    """Shares of KV capacity at which behaviour changes (KAIROS, arXiv 2604.16682: alpha, gamma, beta)."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "x-kubernetes-validations": [
-                {
-                    "rule": "self.protectAbove <= self.admitBelow && self.admitBelow <= self.neverAbove",
-                    "message": "protectAbove <= admitBelow <= neverAbove is required",
-                }
-            ]
-        }
-    )
-
-    protect_above: float = Field(default=0.75, gt=0, le=1)
-    """alpha: above this resident share memory comes before energy."""
-
-    admit_below: float = Field(default=0.90, gt=0, le=1)
-    """gamma: new agents start only below this resident share."""
-
-    never_above: float = Field(default=0.95, gt=0, le=1)
-    """beta: no admission takes the resident share above this."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if not self.protect_above <= self.admit_below <= self.never_above:
-            raise ValueError("protectAbove <= admitBelow <= neverAbove is required")
-        return self
 
 
 _MIN_UP_TO_MAX = ConfigDict(

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from wattline.api.base import Object, PowerClass, Spec
-from wattline.api.inferencepool import Memory
+from wattline.api.memory import Memory
 
 
 class LeaseRef(Spec):

@@ -23,7 +23,7 @@ import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from wattline.api.inferencepool import Memory
+from wattline.api.memory import Memory
 
 
 class Why(StrEnum):

@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from wattline.api.inferencepool import Memory, Routing
+from wattline.api.inferencepool import Routing
+from wattline.api.memory import Memory
 
 
 class Mode(StrEnum):
