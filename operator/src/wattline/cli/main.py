@@ -21,6 +21,8 @@ COMMANDS = {
     "fake-engine": "Serve a model from a pod without a GPU: an engine in the world of its node.",
     "simulate": "Answer what-if: play agents against a fleet on virtual time.",
     "profile": "Fit a ModelProfile to measurements, check measurements, show profiles.",
+    "sweep": "Simulate a grid of options under several seeds, on all cores or a Ray cluster.",
+    "compare": "Say in what two simulations differ, and which of that is more than chance.",
     "demo": "Agents, gateway, node agents and simulated GPUs on this machine, three ways of running them.",
 }
 """Command and summary; ``wattline.cli.<command>`` holds a click command of the same name."""

@@ -1,150 +1,101 @@
 """``wattline simulate``: what would happen, on virtual time, before anything is bought or capped."""
 
-import json
+import csv
+import io
 from pathlib import Path
-from random import Random
+from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
-from wattline.cli.options import files_option
-from wattline.doors import manifests
-from wattline.model.errors import ManifestError
-from wattline.model.fleet import full_name
-from wattline.policy.route import Mode
-from wattline.sim import arrivals, traces
-from wattline.sim.generate import generate
-from wattline.sim.recording import Recording, TraceError
-from wattline.sim.report import Report
-from wattline.sim.scenario import Scenario, ScenarioError, chosen_pool
-from wattline.sim.simulate import simulate as simulated
-from wattline.sim.standing import wanted
-from wattline.world.curve import SHAPES
-from wattline.world.gpu import PRODUCTS
+from wattline.cli import answers
+from wattline.cli.asking import asks, question, source, told, written
+from wattline.cli.tables import console
+from wattline.sim.rates import SAMPLE_SECONDS
+from wattline.sim.series import Series
+from wattline.study import results
+from wattline.study.question import answer
 
-GENERATED_RUNS = 68
-"""As many as the recorded runs that the generator is shaped like."""
+POINTS = 720
+"""About as many moments are recorded where nobody says how many."""
 
 
 @click.command()
-@files_option(required=True)
-@click.option("--trace", type=click.Path(path_type=Path),
-              help="Recorded agents: agentcgroup llm_calls or Claude Code requests, CSV or CSV.gz, or their folder. "
-                   "Runs are generated when unset.")  # fmt: skip
-@click.option("--arrivals", "moments", type=click.Path(path_type=Path),
-              help="When runs start: Azure conv CSV, Mooncake JSON lines or ServeGen rate windows; Poisson when unset.")  # fmt: skip
-@click.option("--rate", type=click.FloatRange(min=0, min_open=True),
-              help="Runs per second: of the Poisson process, or what the arrivals are scaled to. "
-                   "[default: 0.01 for each replica]")  # fmt: skip
-@click.option("--pool", help="The InferencePool that gets the runs, where there are several.")
+@asks
 @click.option(
-    "--routing", type=click.Choice([mode.value for mode in Mode]), default="wattline", show_default=True
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Of runs, arrivals and the order they are dealt in.",
 )
-@click.option("--admission", type=click.Choice(["off", "on"]), default="on", show_default=True)
-@click.option("--clock", default="wattline", show_default=True, metavar="full|MHZ|wattline")
-@click.option("--cap", type=click.Choice(["none", "uniform", "wattline"]), default="none", show_default=True,
-              help="How the domains' budgets are kept: not, by equal static limits, or by sharing.")  # fmt: skip
-@click.option("--shape", type=click.Choice(sorted(SHAPES)), default="perseus", show_default=True,
-              help="Clock-power curve of the simulated GPUs.")  # fmt: skip
-@click.option("--product", type=click.Choice(sorted(PRODUCTS)), default="h100", show_default=True)
-@click.option("--hours", type=click.FloatRange(min=0, min_open=True), default=3.0, show_default=True,
-              help="Arrivals end then; the simulation goes on until all runs have ended.")  # fmt: skip
-@click.option("--shared-prefix", type=click.Choice(["on", "off"]), default="on", show_default=True,
-              help="Whether runs of one harness share their opening prompt.")  # fmt: skip
-@click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "out", type=click.Path(path_type=Path, allow_dash=True),
-              help="Write one flat JSON object there; - is standard output.")  # fmt: skip
+              help="Write one flat JSON object there; - is standard output. `wattline compare` reads it.")  # fmt: skip
+@click.option("--html", "page", type=click.Path(dir_okay=False, path_type=Path),
+              help="Write a page with plots and tables there; it needs nothing else.")  # fmt: skip
+@click.option("--series", "series", type=click.Path(path_type=Path, allow_dash=True),
+              help="Write watts, clocks, heat, memory and queues over time there, as CSV; - is standard output.")  # fmt: skip
+@click.option("--series-seconds", type=click.FloatRange(min=SAMPLE_SECONDS),
+              help="Distance of its moments, a multiple of 5 s.  [default: about 720 moments]")  # fmt: skip
 def simulate(
-    files: tuple[Path, ...],
-    trace: Path | None,
-    moments: Path | None,
-    rate: float | None,
-    pool: str | None,
-    routing: str,
-    admission: str,
-    clock: str,
-    cap: str,
-    shape: str,
-    product: str,
-    hours: float,
-    shared_prefix: str,
     seed: int,
     out: Path | None,
+    page: Path | None,
+    series: Path | None,
+    series_seconds: float | None,
+    **options: Any,
 ) -> None:
-    """Play agents against a fleet with the product's own policies, on virtual time.
+    r"""Play agents against a fleet with the product's own policies, on virtual time.
 
-    The same seed, trace and options give the same bytes. The figures are of simulated GPUs and engines.
+    The fleet is a folder of manifests, as one would `kubectl apply` it, or a live cluster's. The same seed, trace and
+    options give the same bytes. The figures are of simulated GPUs and engines.
+
+    \b
+    wattline simulate -f fleet --trace sessions.csv.gz --html report.html
+    wattline simulate --from-cluster --budget row-a=-10%
     """
-    try:
-        fleet = manifests.load(files, clustered=True)
-        served = chosen_pool(fleet, pool)
-        recording = _recording(trace, seed, shared=shared_prefix == "on")
-        if rate is None and moments is None:
-            rate = 0.01 * wanted(served)
-        rng = Random(seed)
-        starts = (
-            arrivals.poisson(rate or 0.0, hours, rng)
-            if moments is None
-            else arrivals.recorded(moments, rate, hours, rng)
+    if series_seconds is not None and series_seconds % SAMPLE_SECONDS:
+        raise click.BadParameter(
+            f"expected a multiple of {SAMPLE_SECONDS:g} s", param_hint="--series-seconds"
         )
-        report = simulated(
-            Scenario(
-                fleet=fleet,
-                pool=full_name(served),
-                arrivals=arrivals.schedule(recording, starts, rng),
-                hours=hours,
-                product=product,
-                routing=Mode(routing),
-                admission=admission == "on",
-                clock=_clock(clock),
-                cap=cap,  # type: ignore[arg-type]  # click.Choice allows these three alone
-                shape=SHAPES[shape],
-                seed=seed,
-            )
-        )
-    except ManifestError as error:
-        raise click.ClickException(f"the manifests have problems:\n{error}") from error
-    except (TraceError, ScenarioError) as error:
-        raise click.ClickException(str(error)) from error
+    if str(out) == "-" and str(series) == "-":
+        raise click.UsageError("--json and --series cannot both be standard output")
+    if page is not None or series is not None:
+        distance = max(1, round(options["hours"] * 3600 / POINTS / SAMPLE_SECONDS)) * SAMPLE_SECONDS
+        series_seconds = series_seconds or distance
+    with told():
+        got = answer(question(source(options), options, seed=seed, series_seconds=series_seconds))
     if out is not None:
-        _write(out, json.dumps(report.flat(), indent=2) + "\n")
-    if out is None or str(out) != "-":
-        _show(report, generated=trace is None)
+        written(out, results.text(got.flat()))
+    if series is not None and got.report.series is not None:
+        written(series, _csv(got.report.series))
+    if page is not None:
+        from wattline.study import answerpage  # noqa: PLC0415 - plots need a second that tables do not
+
+        written(page, answerpage.page(got))
+    if "-" not in (str(out), str(series)):
+        answers.show(got, console())
+        if page is not None:
+            click.echo(f"\nPage with plots: {page}")
 
 
-def _recording(trace: Path | None, seed: int, *, shared: bool) -> Recording:
-    if trace is None:
-        return generate(GENERATED_RUNS, seed, shared_prefix=shared)
-    return traces.load(trace, shared_prefix=shared)
-
-
-def _clock(text: str) -> int | str | None:
-    if text in {"full", "wattline"}:
-        return None if text == "full" else text
-    if text.isdecimal() and int(text) > 0:
-        return int(text)
-    raise click.BadParameter(f"expected full, wattline or a clock in MHz, not {text!r}", param_hint="--clock")
-
-
-def _write(out: Path, text: str) -> None:
-    try:
-        if str(out) == "-":
-            click.echo(text, nl=False)
-        else:
-            out.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise click.ClickException(f"cannot write {out}: {error}") from error
-
-
-def _show(report: Report, *, generated: bool) -> None:
-    console = Console()
-    if generated:
-        console.print("Runs are generated, shaped like recorded ones; give --trace to play yours.")
-    table = Table(show_header=False, box=None)
-    for name, value in report.flat().items():
-        shown = "-" if value is None else f"{value:,.3f}" if isinstance(value, float) else f"{value:,}"
-        table.add_row(name, shown)
-    console.print(table)
-    for note in report.notes:
-        console.print(note)
+def _csv(series: Series) -> str:
+    """Return a recording as CSV: a column for each figure of everything, of each domain and of each pool."""
+    columns: dict[str, tuple[float | None, ...]] = {
+        "at_seconds": series.at_seconds,
+        "watts": series.watts,
+        "clock_mhz": series.clock_mhz,
+        "celsius": series.celsius,
+    }
+    columns |= {f"domains.{name}.watts": watts for name, watts in series.domain_watts.items()}
+    for figure, by_pool in (
+        ("resident_tokens", series.resident_tokens),
+        ("capacity_tokens", series.capacity_tokens),
+        ("running_turns", series.running_turns),
+        ("held_turns", series.held_turns),
+    ):
+        columns |= {f"pools.{name}.{figure}": values for name, values in by_pool.items()}
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(columns)
+    rows.writerows(zip(*columns.values(), strict=True))
+    return text.getvalue()

@@ -6,32 +6,19 @@ from html import escape
 from wattline.demo import plots, table
 from wattline.demo.result import PassResult, agent_rates
 from wattline.demo.show import Shown
+from wattline.pages import html
 from wattline.sim.rates import quantile
-
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 76rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; margin-bottom: .2rem; }
-h2 { font-size: 1.1rem; margin-top: 2rem; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .35rem .6rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }
-th:first-child, td:first-child, td:last-child { text-align: left; }
-td:last-child { white-space: normal; }
-tr:last-child td { font-weight: 600; }
-svg { width: 100%; height: auto; }
-.note { color: #555; }
-"""
 
 
 def page(shown: Shown, heading: str) -> str:
     """Return the whole page."""
     rows = [table.measured(result, shown.budget_watts) for result in shown.results]
-    return f"""<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>Wattline: one fleet of agents, three ways</title><style>{_STYLE}</style></head>
-<body>
-<h1>One fleet of agents under {escape(table.kilowatts(shown.budget_watts))}, three ways</h1>
+    return html.page(
+        "Wattline: one fleet of agents, three ways",
+        f"""<h1>One fleet of agents under {escape(table.kilowatts(shown.budget_watts))}, three ways</h1>
 <p class="note">{escape(heading)}. The GPUs and engines are simulated, everything between them is the real product;
 this is not a hardware result.</p>
-{_table(rows)}
+{html.table(table.HEADINGS, [row.cells() for row in rows], kind="last")}
 <h2>Over time</h2>
 {plots.figure(shown.results, shown.budget_watts)}
 <h2>What the agents felt</h2>
@@ -50,17 +37,8 @@ computed before.</li>
 counts, and so does waiting for a start; tools do not.</li>
 {_checks(shown)}
 </ul>
-{_failures(shown.results)}
-</body></html>
-"""
-
-
-def _table(rows: Sequence[table.Row]) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in table.HEADINGS)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row.cells()) + "</tr>" for row in rows
+{_failures(shown.results)}""",
     )
-    return f"<table><tr>{head}</tr>{body}</table>"
 
 
 def _agents(results: Sequence[PassResult]) -> str:
@@ -68,18 +46,18 @@ def _agents(results: Sequence[PassResult]) -> str:
     lines = []
     for result in results:
         rates, seconds = agent_rates(result.outcomes), result.run_seconds
-        cells = (
-            escape(result.name),
-            _figure(quantile(seconds, 0.5), "s"),
-            _figure(quantile(seconds, 0.95), "s"),
-            _figure(quantile(rates, 0.5), "tok/s"),
-            _figure(quantile(rates, 0.05), "tok/s"),
-            str(sum(outcome.refusals for outcome in result.outcomes)),
+        lines.append(
+            (
+                result.name,
+                _figure(quantile(seconds, 0.5), "s"),
+                _figure(quantile(seconds, 0.95), "s"),
+                _figure(quantile(rates, 0.5), "tok/s"),
+                _figure(quantile(rates, 0.05), "tok/s"),
+                str(sum(outcome.refusals for outcome in result.outcomes)),
+            )
         )
-        lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     names = ("", "run, median", "run, P95", "agent rate, median", "agent rate, P5", "refused starts")
-    head = "".join(f"<th>{name}</th>" for name in names)
-    return f"<table><tr>{head}</tr>{''.join(lines)}</table>"
+    return html.table(names, lines, kind="last")
 
 
 def _figure(value: float | None, unit: str) -> str:

@@ -1,39 +1,31 @@
 """The report's plots, as SVG text that stands inside the page."""
 
-import io
 from collections.abc import Callable, Sequence
 from statistics import fmean
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from wattline.demo.result import FleetSecond, PassResult
-
-COLOURS = ("#c8553d", "#e0a43a", "#12766f")
-"""Full clocks, uniform cap, Wattline; told apart in grey too."""
+from wattline.pages import plots
+from wattline.pages.plots import COLOURS, over_time
 
 
 def figure(results: Sequence[PassResult], budget_watts: float) -> str:
-    """Return six plots over the world time of the passes."""
-    with mpl.rc_context(
-        {"svg.fonttype": "none", "svg.hashsalt": "wattline", "font.size": 9, "font.family": "sans-serif"}
-    ):
-        canvas = Figure(figsize=(11, 9.6), layout="constrained")
-        axes = canvas.subplots(3, 2).flat
-        _draw(axes[0], results, budget_watts)
-        _runs(axes[1], results)
-        _resident(axes[2], results)
-        _series(axes[3], results, "Mean clock of working GPUs, MHz (10 s)", _mean_clock, over=10)
-        _series(axes[4], results, "Hottest GPU, °C", lambda second: max(gpu.celsius for gpu in second.gpus))
-        _energy(axes[5], results)
-        for axis in axes:
-            axis.spines[["top", "right"]].set_visible(False)
-            axis.grid(axis="y", alpha=0.25)
-        text = io.StringIO()
-        canvas.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    whole = text.getvalue()
-    return whole[whole.index("<svg") :]
+    """Return six plots over the world time of the passes, which have the first three colours."""
+    return plots.drawn(
+        [
+            lambda axis: _draw(axis, results, budget_watts),
+            lambda axis: _runs(axis, results),
+            lambda axis: _resident(axis, results),
+            lambda axis: _series(
+                axis, results, "Mean clock of working GPUs, MHz (10 s)", _mean_clock, over=10
+            ),
+            lambda axis: _series(
+                axis, results, "Hottest GPU, °C", lambda second: max(gpu.celsius for gpu in second.gpus)
+            ),
+            lambda axis: _energy(axis, results),
+        ]
+    )
 
 
 def _draw(axis: Axes, results: Sequence[PassResult], budget_watts: float) -> None:
@@ -63,7 +55,7 @@ def _series(
             linewidth=1.1,
             label=result.name,
         )
-    _dressed(axis, title)
+    over_time(axis, title, "world seconds")
 
 
 def _averaged(points: list[tuple[float, float]], over: int) -> list[tuple[float, float]]:
@@ -85,7 +77,7 @@ def _runs(axis: Axes, results: Sequence[PassResult]) -> None:
             label=result.name,
         )
     axis.set_ylim(0, max((result.runs_offered for result in results), default=1))
-    _dressed(axis, "Runs done")
+    over_time(axis, "Runs done", "world seconds")
 
 
 def _resident(axis: Axes, results: Sequence[PassResult]) -> None:
@@ -97,7 +89,7 @@ def _resident(axis: Axes, results: Sequence[PassResult]) -> None:
         )
     axis.axhline(100, color="black", linestyle=":", linewidth=1)
     axis.set_ylim(bottom=0)
-    _dressed(axis, "Resident tokens, % of KV memory: fullest replica, and mean (pale)")
+    over_time(axis, "Resident tokens, % of KV memory: fullest replica, and mean (pale)", "world seconds")
 
 
 def _energy(axis: Axes, results: Sequence[PassResult]) -> None:
@@ -112,9 +104,3 @@ def _energy(axis: Axes, results: Sequence[PassResult]) -> None:
 def _mean_clock(second: FleetSecond) -> float | None:
     clocks = second.busy_clocks()
     return sum(clocks) / len(clocks) if clocks else None
-
-
-def _dressed(axis: Axes, title: str) -> None:
-    axis.set_title(title, loc="left", fontsize=10)
-    axis.set_xlabel("world seconds")
-    axis.set_xlim(left=0)

@@ -275,6 +275,9 @@ class _World:
             seed=scenario.seed,
             notes=self.standing.notes,
             pools=tuple(served.report(self._joules_of(name)) for name, served in self.served.items()),
+            domains=self.budgets.reports(seconds),
+            series=None if self.recorder is None else self.recorder.series(),
+            curves=None if self.recorder is None else self._curves(outcome),
         )
 
     def _joules_of(self, pool: str) -> float:

@@ -1,0 +1,125 @@
+"""What an answer means, in sentences: objectives, budgets, memory, and what to ask next."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from wattline.sim.poolreport import PoolReport
+from wattline.sim.watts import DomainReport
+from wattline.study.question import Answer
+
+MUCH_RECOMPUTED = 0.10
+"""From this share on, contexts are evicted that are needed again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One thing to know of an answer."""
+
+    text: str
+    alarming: bool = False
+
+
+def sentences(answer: Answer) -> tuple[Sentence, ...]:
+    """Return what there is to say, the worst first."""
+    found = [*_pools(answer), *_domains(answer), *_heat(answer)]
+    found += [Sentence(note.rstrip(".")) for note in answer.report.notes]
+    return tuple(sorted(found, key=lambda sentence: not sentence.alarming))
+
+
+def watts(value: float) -> str:
+    """Return watts as people read them."""
+    return (
+        f"{value:.0f} W"
+        if value < 1000
+        else f"{value / 1000:.2f} kW"
+        if value < 1e6
+        else f"{value / 1e6:.3f} MW"
+    )
+
+
+def span(seconds: float) -> str:
+    """Return a length of time as people read it."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def share(part: float, whole: float) -> str:
+    """Return a part in percent, with more digits where it is small."""
+    percent = 100 * part / whole if whole else 0.0
+    return f"{percent:.2g} %" if 0 < percent < 10 else f"{percent:.0f} %"
+
+
+def _pools(answer: Answer) -> Iterator[Sentence]:
+    for pool in answer.report.pools:
+        yield from _objective(pool)
+        open_runs = pool.runs_offered - pool.runs_finished - pool.runs_outgrown
+        if open_runs:
+            yield Sentence(
+                f"{open_runs} of {pool.name}'s {pool.runs_offered} runs had not ended when the simulation did: "
+                "more came than its replicas can do",
+                alarming=True,
+            )
+        if pool.runs_outgrown:
+            yield Sentence(
+                f"{pool.runs_outgrown} of {pool.name}'s runs grow longer than a replica can hold; they were not started",
+                alarming=True,
+            )
+        if pool.recomputed_ratio >= MUCH_RECOMPUTED:
+            yield Sentence(
+                f"{share(pool.recomputed_ratio, 1)} of {pool.name}'s computed prompt tokens had been computed before: "
+                "memory is short; try --admission on, more replicas or a lower --rate",
+                alarming=True,
+            )
+        if pool.sessions_returned:
+            yield Sentence(
+                f"memory ran out under {pool.name}'s sessions {pool.sessions_returned} times; they went back to wait"
+            )
+
+
+def _objective(pool: PoolReport) -> Iterator[Sentence]:
+    asked, got = pool.objective_tokens_per_second, pool.tokens_per_second_per_agent_p5
+    if got is None:
+        return
+    if got >= asked:
+        yield Sentence(
+            f"{pool.name} keeps its objective: 95 of 100 agent windows get {got:.1f} tok/s or more ({asked:g} asked)"
+        )
+    else:
+        yield Sentence(
+            f"{pool.name} misses its objective: 5 of 100 agent windows get less than {got:.1f} tok/s ({asked:g} asked); "
+            "more replicas, a lower --rate or a larger budget help",
+            alarming=True,
+        )
+
+
+def _domains(answer: Answer) -> Iterator[Sentence]:
+    seconds = answer.report.seconds
+    for domain in answer.report.domains:
+        over = domain.over_budget_seconds
+        if over:
+            remedy = "; try --cap wattline" if answer.question.cap == "none" else ""
+            yield Sentence(
+                f"{domain.name} draws more than its {watts(domain.budget_watts)} for {span(over)} "
+                f"({share(over, seconds)} of the time), {watts(domain.peak_watts)} at most{remedy}",
+                alarming=True,
+            )
+        else:
+            yield Sentence(
+                f"{domain.name} never draws more than its {watts(domain.budget_watts)}{_room(domain)}"
+            )
+
+
+def _room(domain: DomainReport) -> str:
+    left = domain.budget_watts - domain.peak_watts
+    return f": {watts(left)} are left at its highest second" if left > 0 else ""
+
+
+def _heat(answer: Answer) -> Iterator[Sentence]:
+    throttled = answer.report.throttle_seconds
+    if throttled:
+        yield Sentence(
+            f"heat lowered the clock of GPUs for {span(throttled)} in all; the hottest reached "
+            f"{answer.report.max_celsius:.0f} °C",
+            alarming=True,
+        )

@@ -1,0 +1,245 @@
+"""One call of ``wattline simulate``: what is asked, in values that can be kept, hashed and sent elsewhere."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from random import Random
+from typing import get_args
+
+from wattline.api.inferencepool import InferencePool
+from wattline.model.fleet import Fleet, full_name
+from wattline.policy.route import Mode
+from wattline.sim import arrivals, traces
+from wattline.sim.generate import generate
+from wattline.sim.recording import Recording, TraceError
+from wattline.sim.report import Report
+from wattline.sim.scenario import Cap, Scenario, ScenarioError, Served, chosen_pool, physics_of
+from wattline.sim.simulate import simulate
+from wattline.sim.standing import stood, wanted
+from wattline.study import digest
+from wattline.world.curve import SHAPES
+from wattline.world.gpu import PRODUCTS
+from wattline.world.profiled import engines_of
+
+GENERATED_RUNS = 68
+"""As many as the recorded runs that the generator is shaped like."""
+
+RUNS_PER_SECOND_OF_A_REPLICA = 0.01
+"""Rate where nobody says one."""
+
+Value = float | int | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A fleet, its work, and which policies are on."""
+
+    fleet: Fleet
+    origin: str
+    """Where the fleet is from, as people read it."""
+    pools: tuple[str, ...] = ()
+    """Pools that get runs, as NAME or NAME=RATE; the only one there is when unset."""
+    trace: Path | None = None
+    """Recorded runs; generated ones when unset."""
+    arrivals: Path | None = None
+    """Moments at which runs start; Poisson when unset."""
+    rate: float | None = None
+    """Runs per second."""
+    hours: float = 3.0
+    shared_prefix: bool = True
+    routing: str = "wattline"
+    admission: bool = True
+    clock: str = "wattline"
+    """full, wattline or MHz."""
+    cap: str = "none"
+    shape: str = "perseus"
+    product: str = "h100"
+    gpus_per_node: int = 8
+    """Of nodes that no manifest lists."""
+    seed: int = 0
+    what_if: tuple[str, ...] = ()
+    """Edits of the fleet, as told."""
+    series_seconds: float | None = None
+
+    def check(self) -> None:
+        """Raise `ScenarioError` where the question cannot be asked, without playing anything."""
+        fleet = self.standing()
+        for load in self.loads():
+            physics_of(chosen_pool(fleet, full_name(load.pool)), self.product, engines_of(fleet.profiles))
+        clock_of(self.clock, self.product)
+        if self.cap not in get_args(Cap):
+            raise ScenarioError(f"cap {self.cap}: there is {', '.join(get_args(Cap))}")
+
+    def standing(self) -> Fleet:
+        """Return the fleet with a node for every replica; raise `ScenarioError` where one cannot be."""
+        return stood(self.fleet, self.product, engines_of(self.fleet.profiles), self.gpus_per_node).fleet
+
+    def asked(self) -> dict[str, Value]:
+        """Return what is asked, by name; the same question gives the same values."""
+        return {
+            "asked.fleet": self.origin,
+            "asked.what_if": " ".join(self.what_if) or None,
+            "asked.pool": " ".join(full_name(load.pool) for load in self.loads()),
+            "asked.trace": None if self.trace is None else str(self.trace),
+            "asked.arrivals": None if self.arrivals is None else str(self.arrivals),
+            "asked.rate": _total(load.runs_per_second for load in self.loads()),
+            "asked.hours": self.hours,
+            "asked.shared_prefix": "on" if self.shared_prefix else "off",
+            "asked.routing": self.routing,
+            "asked.admission": "on" if self.admission else "off",
+            "asked.clock": self.clock,
+            "asked.cap": self.cap,
+            "asked.shape": self.shape,
+            "asked.product": self.product,
+            "asked.gpus_per_node": self.gpus_per_node,
+            "asked.seed": self.seed,
+        }
+
+    def loads(self) -> tuple["Load", ...]:
+        """Return the pools that get runs, and at what rate; raise `ScenarioError` where there is no such pool."""
+        out = []
+        for text in self.pools or (None,):
+            name, equals, rate = text.partition("=") if text else (None, "", "")
+            pool = chosen_pool(self.fleet, name)
+            out.append(Load(pool, self._rate_of(pool, rate if equals else None)))
+        return tuple(out)
+
+    def _rate_of(self, pool: InferencePool, told: str | None) -> float | None:
+        if told is not None:
+            try:
+                rate = float(told)
+            except ValueError:
+                rate = 0.0
+            if rate > 0:
+                return rate
+            raise ScenarioError(f"pool {full_name(pool)}={told}: expected runs per second above 0, e.g. 0.02")
+        if self.rate is None and self.arrivals is None:
+            return RUNS_PER_SECOND_OF_A_REPLICA * wanted(pool)
+        return self.rate
+
+    def key(self) -> str:
+        """Return the hash of all that decides the answer: the question, its files, and the code."""
+        files = {
+            name: None if path is None else _file(path)
+            for name, path in (("trace", self.trace), ("arrivals", self.arrivals))
+        }
+        by_hash = {"asked.fleet", "asked.what_if", "asked.trace", "asked.arrivals"}
+        named = {name: value for name, value in self.asked().items() if name not in by_hash}
+        hashes = {"fleet": digest.of_fleet(self.fleet), "code": digest.of_code()}
+        return digest.of_values({**named, **hashes, **files})
+
+    def scenario(self) -> tuple[Scenario, digest.Work]:
+        """Return the scenario, and the hash of its work for when the work is done."""
+        self.check()
+        recording = _recording(self.trace, self.seed, self.shared_prefix)
+        loads = self.loads()
+        work = digest.Work()
+        served = []
+        for load in loads:
+            name = full_name(load.pool)
+            rng = Random(self.seed if len(loads) == 1 else f"{self.seed}/{name}")
+            starts = (
+                arrivals.poisson(load.runs_per_second or 0.0, self.hours, rng)
+                if self.arrivals is None
+                else arrivals.recorded(self.arrivals, load.runs_per_second, self.hours, rng)
+            )
+            served.append(Served(name, tuple(work.passing(name, arrivals.schedule(recording, starts, rng)))))
+        return (
+            Scenario(
+                fleet=self.fleet,
+                served=tuple(served),
+                hours=self.hours,
+                product=self.product,
+                routing=Mode(self.routing),
+                admission=self.admission,
+                clock=clock_of(self.clock, self.product),
+                cap=self.cap,  # type: ignore[arg-type]  # check() has refused all others
+                shape=SHAPES[self.shape],
+                gpus_per_node=self.gpus_per_node,
+                seed=self.seed,
+                series_seconds=self.series_seconds,
+            ),
+            work,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A pool that gets runs."""
+
+    pool: InferencePool
+    runs_per_second: float | None
+    """None where arrivals stand as recorded."""
+
+
+def _total(rates: Iterable[float | None]) -> float | None:
+    known = list(rates)
+    return None if None in known else sum(rate for rate in known if rate is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a simulation answered, and what it was asked."""
+
+    question: Question
+    report: Report
+    hashes: Mapping[str, str] = field(default_factory=dict)
+
+    def flat(self) -> dict[str, Value]:
+        """Return one flat object: the report's names, those of pools and domains with their name in front, what
+        was asked, and the hashes of inputs, work and code.
+        """
+        whole: dict[str, Value] = dict(self.report.flat())
+        for pool in self.report.pools:
+            whole |= {
+                f"pools.{pool.name}.{key}": value for key, value in pool.flat().items() if key != "name"
+            }
+        return {**whole, **self.question.asked(), **self.hashes, "version": version("wattline")}
+
+
+def answer(question: Question) -> Answer:
+    """Play a question."""
+    scenario, work = question.scenario()
+    report = simulate(scenario)
+    return Answer(
+        question=question,
+        report=report,
+        hashes={
+            "question_sha256": question.key(),
+            "work_sha256": work.hexdigest(),
+            "fleet_sha256": digest.of_fleet(question.fleet),
+            "trace_sha256": "" if question.trace is None else _file(question.trace),
+            "code_sha256": digest.of_code(),
+        },
+    )
+
+
+def clock_of(text: str, product: str) -> int | str | None:
+    """Return what a scenario takes for ``full``, ``wattline`` or a clock in MHz."""
+    if text in {"full", "wattline"}:
+        return None if text == "full" else text
+    if not text.isdecimal() or int(text) == 0:
+        raise ScenarioError(f"clock: expected full, wattline or a clock in MHz, not {text!r}")
+    clocks = PRODUCTS[product].clocks_mhz
+    if not min(clocks) <= int(text) <= max(clocks):
+        raise ScenarioError(
+            f"clock: {text} MHz is not a clock of {product}: {min(clocks)} to {max(clocks)} MHz"
+        )
+    return int(text)
+
+
+@lru_cache(maxsize=2)
+def _recording(trace: Path | None, seed: int, shared: bool) -> Recording:
+    if trace is None:
+        return generate(GENERATED_RUNS, seed, shared_prefix=shared)
+    return traces.load(trace, shared_prefix=shared)
+
+
+@lru_cache(maxsize=16)
+def _file(path: Path) -> str:
+    try:
+        return digest.of_file(path)
+    except OSError as error:
+        raise TraceError(f"{path}: cannot be read: {error.strerror}") from error
