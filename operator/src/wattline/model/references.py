@@ -30,6 +30,7 @@ def problems(fleet: Fleet, broken: frozenset[str] = frozenset()) -> Iterator[Pro
     yield from parents(fleet, broken)
     yield from _nodes(fleet)
     yield from endpoints(fleet)
+    yield from _profiles(fleet)
     for workflow in fleet.workflows:
         yield from steps(workflow)
 
@@ -66,6 +67,21 @@ def cluster_only(fleet: Fleet) -> Iterator[Problem]:
                 "steps run as Jobs, in a Kubernetes cluster only; a workflow of agents that run elsewhere says "
                 "trigger: External and has no steps",
                 "NeedsCluster",
+            )
+
+
+def _profiles(fleet: Fleet) -> Iterator[Problem]:
+    """Yield the profiles that are of the same engine as one before them."""
+    first: dict[tuple[str, str, int], str] = {}
+    for profile in fleet.profiles:
+        spec, name = profile.spec, profile.metadata.name
+        other = first.setdefault((spec.model, spec.product, spec.gpus), name)
+        if other != name:
+            yield Problem(
+                "ModelProfile",
+                name,
+                ("spec", "model"),
+                f"{spec.model} on {spec.gpus} {spec.product} is what ModelProfile {other} is of already; keep one of them",
             )
 
 

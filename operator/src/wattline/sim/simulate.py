@@ -23,8 +23,9 @@ from wattline.sim.scenario import Scenario, chosen_pool, physics_of
 from wattline.sim.series import Curves, Recorder, curve
 from wattline.sim.standing import stood
 from wattline.sim.watts import PERIOD_SECONDS, Budgets
-from wattline.world.engine import ENGINES, Engine, EngineEvent
+from wattline.world.engine import Engine, EngineEvent
 from wattline.world.gpu import PRODUCTS, Gpu
+from wattline.world.profiled import engines_of
 
 TICK_SECONDS = 1.0
 
@@ -46,7 +47,7 @@ class _Spent:
 class _World:
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
-        self.engines = ENGINES if scenario.engines is None else scenario.engines
+        self.engines = engines_of(scenario.fleet.profiles) if scenario.engines is None else scenario.engines
         self.standing = stood(scenario.fleet, scenario.product, self.engines, scenario.gpus_per_node)
         self.fleet = self.standing.fleet
         self.events = Events()
@@ -104,7 +105,8 @@ class _World:
             pool.spec.endpoints, physics_of(pool, scenario.product, self.engines), strict=True
         ):
             gpus = [
-                self.gpus.setdefault(uuid, Gpu(product, uuid, shape=scenario.shape)) for uuid in endpoint.gpus
+                self.gpus.setdefault(uuid, Gpu(product, uuid, shape=physics.shape or scenario.shape))
+                for uuid in endpoint.gpus
             ]
             self.replicas[full_name(pool), endpoint.name] = Replica(
                 endpoint.name, Engine(physics, gpus), self.events, self._heard(full_name(pool))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from wattline.world.curve import PowerShape
 from wattline.world.load import Load
 from wattline.world.products import Product
 
@@ -69,6 +70,8 @@ class EnginePhysics:
     """Tokens of KV memory of the whole group."""
     source: str = "fitted"
     """``fitted``, or ``modelled`` where it is scaled from another product."""
+    shape: PowerShape | None = None
+    """What clocks do, where it was measured with this engine."""
     _parts: tuple[float, ...] = field(init=False, repr=False, compare=False)
     """What ``step`` needs of all this, in the order in which it takes it apart."""
 

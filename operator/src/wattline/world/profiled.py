@@ -11,6 +11,7 @@ from wattline.api.modelprofile import (
     Provenance,
 )
 from wattline.world.curve import PowerShape, power_law
+from wattline.world.engines import ENGINES
 from wattline.world.physics import Architecture, EnginePhysics, Fit
 from wattline.world.products import PRODUCTS
 
@@ -37,13 +38,20 @@ def engine_of(profile: ModelProfile) -> EnginePhysics | None:
         fit=Fit(**spec.engine.parameters.model_dump()),
         capacity_tokens=spec.engine.capacity_tokens,
         source="fitted" if spec.engine.provenance is Provenance.CALIBRATED else "modelled",
+        shape=shape_of(profile),
     )
 
 
 def engines_of(profiles: Iterable[ModelProfile]) -> dict[tuple[str, str, int], EnginePhysics]:
-    """Return the engines of profiles by model, product and number of GPUs, as `world.engines.ENGINES` has them."""
-    found = (engine_of(profile) for profile in profiles)
-    return {(one.model, one.product.name, one.gpus): one for one in found if one is not None}
+    """Return all engines that can be run, by model, product and number of GPUs: the world's own and those of profiles,
+    which come first where both know one. Profiles of products that the world does not know are of no use to it.
+    """
+    found = dict(ENGINES)
+    for profile in profiles:
+        engine = engine_of(profile) if profile.spec.product in PRODUCTS else None
+        if engine is not None:
+            found[engine.model, engine.product.name, engine.gpus] = engine
+    return found
 
 
 def shape_of(profile: ModelProfile) -> PowerShape | None:
