@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from wattline.gateway.kube import watching
 from wattline.gateway.main import run
 from wattline.gateway.settings import Settings
 from wattline.gateway.source import Source
+from wattline.gateway.turnlog import TurnLog
 from wattline.model.errors import ManifestError, WattlineError
 from wattline.policy.route import Mode
 
@@ -91,8 +93,19 @@ LEAST_POLL_WALL_SECONDS = 0.2
     type=click.FloatRange(min=0),
     help="Seconds to finish running turns after SIGTERM.",
 )
+@click.option(
+    "--record",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Append a line for every turn that ended (sizes and times, no text); `wattline simulate --trace` plays it.",
+)
 def gateway(
-    files: tuple[Path, ...], cluster: bool, state: Path, speed: float, listen: str, **flags: Any
+    files: tuple[Path, ...],
+    cluster: bool,
+    state: Path,
+    speed: float,
+    listen: str,
+    record: Path | None,
+    **flags: Any,
 ) -> None:
     """Serve OpenAI's API for the InferencePools of manifests (-f) or of the cluster (--cluster).
 
@@ -121,12 +134,24 @@ def gateway(
             source = FilesSource(files, state, clock, period_seconds=settings.poll_seconds)
             opening = contextlib.nullcontext(source)
         host, port = address(listen)
-        with listener(host, port) as sock:
-            _with_fastest_loop(run(opening, settings, clock, sock))
+        with listener(host, port) as sock, _log(record) as turns:
+            _with_fastest_loop(run(opening, settings, clock, sock, turns))
     except ManifestError as error:
         raise click.ClickException(f"the manifests have problems, nothing was started:\n{error}") from error
     except WattlineError as error:
         raise click.ClickException(str(error)) from error
+
+
+@contextlib.contextmanager
+def _log(path: Path | None) -> Iterator[TurnLog | None]:
+    if path is None:
+        yield None
+        return
+    turns = TurnLog(path)
+    try:
+        yield turns
+    finally:
+        turns.close()
 
 
 def _with_fastest_loop(main: Any) -> None:

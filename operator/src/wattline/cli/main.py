@@ -19,6 +19,7 @@ COMMANDS = {
     "run-workflow": "Run the steps of a workflow; the operator starts this as a Job.",
     "fake-node": "Run the simulated GPUs and engines of one node, behind NVML and HTTP.",
     "fake-engine": "Serve a model from a pod without a GPU: an engine in the world of its node.",
+    "record": "Take the turns of a live gateway as a trace to simulate.",
     "simulate": "Answer what-if: play agents against a fleet on virtual time.",
     "profile": "Fit a ModelProfile to measurements, check measurements, show profiles.",
     "sweep": "Simulate a grid of options under several seeds, on all cores or a Ray cluster.",

@@ -56,6 +56,7 @@ class Routes:
                 web.get("/v1/replicas", self._replicas),
                 web.get("/v1/runs/{run:.+}", self._run),
                 web.get("/v1/decisions", self._decisions),
+                web.get("/v1/turns", self._turns),
                 web.get("/metrics", self._metrics),
                 web.get("/healthz", self._healthz),
                 web.get("/readyz", self._readyz),
@@ -105,6 +106,12 @@ class Routes:
     async def _decisions(self, request: web.Request) -> web.Response:
         view = self._gateway.telling.view(request.query.get("about"))
         return _json(view.model_dump_json(by_alias=True))
+
+    async def _turns(self, request: web.Request) -> web.Response:
+        since = request.query.get("since", "0")
+        if not since.isdecimal() or len(since) > 18:
+            raise Refused(400, Reason.BAD_REQUEST, "since must be the number of a turn", param="since")
+        return web.Response(body=self._gateway.record.view(int(since)), content_type="application/json")
 
     async def _metrics(self, request: web.Request) -> web.Response:  # noqa: ARG002 - aiohttp's signature
         return web.Response(

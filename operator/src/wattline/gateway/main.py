@@ -17,6 +17,7 @@ from wattline.gateway.proxy import Proxy
 from wattline.gateway.service import Gateway
 from wattline.gateway.settings import Settings
 from wattline.gateway.source import Source
+from wattline.gateway.turnlog import TurnLog
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ async def run(
     settings: Settings,
     clock: BootClock,
     sock: socket.socket,
+    turns: TurnLog | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then finish the turns there are; a second signal ends at once."""
     stop, now = asyncio.Event(), asyncio.Event()
@@ -40,7 +42,7 @@ async def run(
         loop.add_signal_handler(number, lambda: now.set() if stop.is_set() else stop.set())
     async with (
         opening as source,
-        serving(source, settings, clock, sock, speed=clock.speed) as (gateway, parts),
+        serving(source, settings, clock, sock, speed=clock.speed, turns=turns) as (gateway, parts),
     ):
         host, port = sock.getsockname()[:2]
         log.info("gateway on http://%s:%s/v1 for %s", host, port, ", ".join(gateway.pools) or "no pools yet")
@@ -70,11 +72,18 @@ async def drain(gateway: Gateway, now: asyncio.Event) -> None:
 
 @contextlib.asynccontextmanager
 async def serving(
-    source: Source, settings: Settings, clock: Clock, sock: socket.socket, *, speed: float = 1.0
+    source: Source,
+    settings: Settings,
+    clock: Clock,
+    sock: socket.socket,
+    *,
+    speed: float = 1.0,
+    turns: TurnLog | None = None,
 ) -> AsyncIterator[tuple[Gateway, list[asyncio.Task[None]]]]:
     """Serve a gateway on a socket for as long as the block runs; its loops are given too, for they never end.
 
-    ``speed`` (world seconds to a second) tells clients in their own seconds when to come back.
+    ``speed`` (world seconds to a second) tells clients in their own seconds when to come back. Ended turns are
+    written to ``turns``.
     """
     served = source.first()
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS)
@@ -82,7 +91,7 @@ async def serving(
         aiohttp.ClientSession(connector=connector, auto_decompress=False) as upstream,
         aiohttp.ClientSession() as reading,
     ):
-        gateway = Gateway(served, settings, clock, Proxy(upstream, clock), stamp=utc, speed=speed)
+        gateway = Gateway(served, settings, clock, Proxy(upstream, clock), stamp=utc, speed=speed, log=turns)
         runner = web.AppRunner(
             Routes(gateway, source).app(), handler_cancellation=True, access_log=None, shutdown_timeout=1.0
         )

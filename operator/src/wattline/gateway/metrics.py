@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 
 from wattline.gateway.families import histogram
 from wattline.gateway.refusal import Reason
+from wattline.gateway.turnlog import TurnLog
 from wattline.gateway.workflow_metrics import workflow_metrics
 from wattline.policy import admit, route
 
@@ -62,6 +63,7 @@ class GatewayMetrics(Collector):
             "Whether sessions of an earlier gateway are let in.",
             gateway.adopting,
         )
+        yield from _recorded(gateway.record.log)
         yield _gauge("wattline_gateway_draining", "Whether the gateway is stopping.", gateway.draining)
 
     def _replicas(self) -> Iterator[Metric]:
@@ -178,6 +180,17 @@ class GatewayMetrics(Collector):
                     family.add_metric([pool, replica, bucket], joules)
         yield family
         yield waits
+
+
+def _recorded(log: TurnLog | None) -> Iterator[Metric]:
+    family = CounterMetricFamily(
+        "wattline_gateway_recorded_turns",
+        "Ended turns for the file of --record: written, or dropped because the disk was slow, full or away.",
+        labels=["result"],
+    )
+    family.add_metric(["written"], 0 if log is None else log.written)
+    family.add_metric(["dropped"], 0 if log is None else log.dropped)
+    yield family
 
 
 def registry(gateway: "Gateway") -> CollectorRegistry:

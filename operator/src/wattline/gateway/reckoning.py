@@ -22,7 +22,7 @@ class Reckoning:
         """Take note that a turn goes to an engine."""
         assert answer.replica is not None
         pool, now = turn.pool, self._clock.now()
-        turn.replica = answer.replica
+        turn.replica = turn.ran_on = answer.replica
         self._counts.routed[pool.name, str(answer.routed)] += 1
         self._counts.admitted[pool.name, str(answer.admitted)] += 1
         self._counts.held_seconds.setdefault(pool.name, Spread()).observe(now - turn.arrived_seconds)

@@ -15,6 +15,7 @@ from wattline.gateway.pool import Pool
 from wattline.gateway.prompt import Api, Prompt, parse
 from wattline.gateway.proxy import EngineFailedError, Proxy, Sent
 from wattline.gateway.reckoning import Reckoning
+from wattline.gateway.record import Record
 from wattline.gateway.refusal import Refused
 from wattline.gateway.refusals import Refusals
 from wattline.gateway.runs import Runs
@@ -23,6 +24,7 @@ from wattline.gateway.sessions import Session, Sessions
 from wattline.gateway.settings import Settings
 from wattline.gateway.telling import Telling
 from wattline.gateway.turn import Turn
+from wattline.gateway.turnlog import TurnLog
 from wattline.gateway.workflows import HEADER as WORKFLOW_HEADER
 from wattline.gateway.workflows import Workflows
 from wattline.loops.turns import Ask
@@ -48,6 +50,7 @@ class Gateway:
         *,
         stamp: Callable[[], str],
         speed: float,
+        log: TurnLog | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -57,6 +60,7 @@ class Gateway:
         self.reckoning = Reckoning(self.runs, self.energy, self.counts, clock)
         self.sessions = Sessions(settings.forget_seconds)
         self.telling = Telling(stamp)
+        self.record = Record(f"{stamp()}/{clock.now():.3f}", stamp, log)
         self.workflows = Workflows(self.telling.workflow)
         self.pools: dict[str, Pool] = {}
         self.draining = False
@@ -116,6 +120,7 @@ class Gateway:
             return sent.response
         finally:
             self.counts.requests[turn.pool.name, outcome] += 1
+            self._record(turn, outcome)
             self._close(turn)
 
     def drain(self) -> None:
@@ -200,6 +205,7 @@ class Gateway:
             self.workflows.bind(self.runs.run(session.root), workflow, arrived_seconds)
         chain = session.chain(pool.name, context)
         chain.busy = True
+        gap = max(0.0, arrived_seconds - chain.idle_since_seconds) if chain.context else None
         estimate = chain.estimate(context, pool.tokens_per_byte.ratio)
         return Turn(
             next(self._numbers),
@@ -212,6 +218,7 @@ class Gateway:
             known_bytes,
             estimate,
             arrived_seconds,
+            gap_seconds=gap,
         )
 
     async def _run(self, turn: Turn, request: web.Request) -> Sent:
@@ -280,6 +287,11 @@ class Gateway:
             turn.pool.failed(turn.replica, gone=error.gone)
         if turn.tries >= MOST_TRIES:
             raise self._refusals.failed(error)
+
+    def _record(self, turn: Turn, outcome: str) -> None:
+        workflow = self.runs.run(turn.session.root).workflow
+        tenant = self.workflows.tenant(workflow) if workflow else ""
+        self.record.ended(turn, outcome, workflow=workflow, tenant=tenant, now=self.clock.now())
 
     def _close(self, turn: Turn) -> None:
         """Take note that a request is over."""

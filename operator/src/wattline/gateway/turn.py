@@ -26,8 +26,12 @@ class Turn:
     estimated_tokens: int
     arrived_seconds: float
     tries: int = 0
+    gap_seconds: float | None = None
+    """Since the chain's turn before it ended; None for the first."""
     replica: str | None = None
     """Where it runs."""
+    ran_on: str = ""
+    """Where it runs or ran last."""
     dispatched_seconds: float = 0.0
     first_seconds: float | None = None
     """First byte of the answer."""
