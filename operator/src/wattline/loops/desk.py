@@ -29,6 +29,10 @@ class Desk:
         self._seats: dict[Hashable, Seat] = {}
         self._let_in = 0
         self._running: dict[Hashable, Ask] = {}
+        self._running_of: dict[Hashable, int] = {}
+        """By session."""
+        self._running_at: dict[str, int] = {}
+        """By home of the session."""
         self._inside: dict[Hashable, Waiting] = {}
         self._adopted, self._owed, self._first = Line(), Line(), Line()
 
@@ -93,9 +97,15 @@ class Desk:
         Where growth went past beta, the session goes back to pending.
         """
         ask = self._running.pop(turn, None)
-        seat = None if ask is None else self._seats.get(ask.session)
-        if ask is None or seat is None:
+        if ask is None:
             return
+        left = self._running_of[ask.session] = self._running_of[ask.session] - 1
+        if not left:
+            del self._running_of[ask.session]
+        seat = self._seats.get(ask.session)
+        if seat is None:
+            return
+        self._running_at[seat.home] -= 1
         seat.running -= 1
         seat.turns += 1
         seat.idle_since_seconds = at_seconds
@@ -116,6 +126,7 @@ class Desk:
         seat = self._seats.pop(session, None)
         self.ledger.release(session)
         if seat is not None:
+            self._running_at[seat.home] -= self._running_of.get(session, 0)
             self.growth = self.growth.end()
 
     def expired(self, at_seconds: float, idle_seconds: float) -> tuple[Hashable, ...]:
@@ -131,11 +142,12 @@ class Desk:
 
     def place(self, at_seconds: float) -> list[Answer]:
         """Return the turns that may start now, and those that never can."""
-        answers = []
-        for waiting in list(self._inside.values()):
-            answer = self._go_on(waiting, at_seconds)
-            if answer is not None:
-                answers.append(answer)
+        answers: list[Answer] = []
+        if self._inside:
+            for waiting in list(self._inside.values()):
+                answer = self._go_on(waiting, at_seconds)
+                if answer is not None:
+                    answers.append(answer)
         self.held_because = None
         for line in (self._adopted, self._owed, self._first):
             while line:
@@ -164,17 +176,19 @@ class Desk:
 
     def running(self, replica: str) -> int:
         """Return how many turns run on a replica."""
-        seats = (self._seats.get(ask.session) for ask in self._running.values())
-        return sum(1 for seat in seats if seat is not None and seat.home == replica)
+        return self._running_at.get(replica, 0)
 
     def waiting(self, replica: str) -> int:
         """Return how many turns are held for a replica, first turns counted for each."""
+        first = len(self._first)
+        if not self._inside and not self._adopted and not self._owed:
+            return first
         owed = sum(
             1
             for waiting in (*self._inside.values(), *self._adopted.waiting(), *self._owed.waiting())
             if (seat := self._seats.get(waiting.ask.session)) is None or seat.home == replica
         )
-        return owed + len(self._first)
+        return owed + first
 
     @property
     def held_first(self) -> tuple[Hashable, ...]:
@@ -193,7 +207,7 @@ class Desk:
         ask = waiting.ask
         seat = self._seats[ask.session]
         routing = route.Ask(seat.home, seat.turns_at_home)
-        home = self._look(ask, seat.home)
+        home = self._glance(seat.home)
         seen = [home] if route.stays(self.spec.route, routing, home) else self._seen(ask)
         decision = route.decide(self.spec.route, self._route_state, routing, seen)
         replica, why = decision.replica, admit.Why.ROOM if self.spec.admission else admit.Why.OFF
@@ -291,20 +305,38 @@ class Desk:
         expected = self.growth.peak_tokens(resident + added, self.ledger.session_count(name) + 1)
         return route.ReplicaSeen(name, known.usable, resident, known.capacity_tokens, added, expected)
 
+    def _glance(self, name: str) -> route.ReplicaSeen:
+        """Return a replica as it stands, whoever asks: all that is needed to know that a session stays."""
+        known = self._replicas[name]
+        return route.ReplicaSeen(
+            name, known.usable, self.ledger.resident_tokens(name), known.capacity_tokens, 0.0
+        )
+
     def _seated(self, ask: Ask, replica: str, answer: Answer) -> Answer:
         seat = self._seats.get(ask.session)
         if seat is None:
             self._let_in += 1
             seat = self._seats[ask.session] = Seat(inside=True, home=replica, order=self._let_in)
+            self._moved(ask.session, None, replica)
         if seat.home != replica:
+            self._moved(ask.session, seat.home, replica)
             seat.home, seat.turns_at_home = replica, 0
         seat.inside = True
         seat.turns_at_home += 1
         seat.running += 1
         self._running[ask.turn] = ask
+        self._running_of[ask.session] = self._running_of.get(ask.session, 0) + 1
+        self._running_at[replica] += 1
         self.ledger.hold(ask.session, replica, ask.context, ask.tokens)
         seat.tokens = seat.tokens or self.ledger.tokens_of(ask.session)
         return answer
+
+    def _moved(self, session: Hashable, before: str | None, home: str) -> None:
+        """Count a session's running turns at its new home."""
+        running = self._running_of.get(session, 0)
+        if before is not None:
+            self._running_at[before] -= running
+        self._running_at[home] = self._running_at.get(home, 0) + running
 
     def _make_room(self, ask: Ask, seat: Seat | None, at_seconds: float) -> None:
         """Put sessions whose tool has run longest back to pending until the turn fits at its home."""

@@ -27,13 +27,19 @@ Context = tuple[Extent, ...]
 
 def tokens(context: Iterable[Extent]) -> int:
     """Return the length of a context."""
-    return sum(extent.end - extent.start for extent in context)
+    total = 0
+    for extent in context:
+        total += extent.end - extent.start
+    return total
 
 
 def joined(extents: Iterable[Extent]) -> Context:
     """Return the same tokens with neighbours that continue each other merged and empty ones left out."""
+    context = tuple(extents)
+    if not _joinable(context):
+        return context
     out: list[Extent] = []
-    for extent in extents:
+    for extent in context:
         if extent.end <= extent.start:
             continue
         if out and out[-1].stream == extent.stream and out[-1].end == extent.start:
@@ -41,6 +47,18 @@ def joined(extents: Iterable[Extent]) -> Context:
         else:
             out.append(extent)
     return tuple(out)
+
+
+def _joinable(context: Context) -> bool:
+    """Whether joining would change anything."""
+    before: Extent | None = None
+    for extent in context:
+        if extent.end <= extent.start:
+            return True
+        if before is not None and before.end == extent.start and before.stream == extent.stream:
+            return True
+        before = extent
+    return False
 
 
 def shared_tokens(one: Context, other: Context) -> int:

@@ -29,13 +29,14 @@ class _Entry:
 class _Shelf:
     """What one replica holds."""
 
-    __slots__ = ("sessions", "tokens", "tree", "units")
+    __slots__ = ("changes", "sessions", "tokens", "tree", "units")
 
     def __init__(self) -> None:
         self.tree = PrefixTree()
         self.sessions: dict[Session, None] = {}
         self.tokens = 0
         self.units = 0
+        self.changes = 0
 
 
 class Ledger:
@@ -62,12 +63,15 @@ class Ledger:
         shelf.sessions[session] = None
         shelf.tokens += total
         shelf.units += units
+        shelf.changes += 1
 
     def correct(self, session: Session, tokens: int) -> None:
         """Set the length of a held context to what the engine counted, prompt and output so far."""
         entry = self._entries.get(session)
         if entry is not None:
-            self._shelves[entry.replica].tokens += tokens - entry.tokens
+            shelf = self._shelves[entry.replica]
+            shelf.tokens += tokens - entry.tokens
+            shelf.changes += 1
             entry.tokens = tokens
 
     def release(self, session: Session) -> None:
@@ -79,6 +83,7 @@ class Ledger:
         shelf.tree.release(entry.last)
         shelf.tokens -= entry.tokens
         shelf.units -= entry.units
+        shelf.changes += 1
         del shelf.sessions[session]
 
     def drop(self, replica: Replica) -> tuple[Session, ...]:
@@ -93,6 +98,8 @@ class Ledger:
         shelf = self._shelves.get(replica)
         if shelf is None:
             return 0
+        if shelf.units == shelf.tree.units:
+            return max(0, shelf.tokens)
         twice = (shelf.units - shelf.tree.units) * self.tokens_per_unit
         return max(0, shelf.tokens - int(twice))
 
@@ -107,6 +114,11 @@ class Ledger:
         shelf = self._shelves.get(replica)
         shared = 0 if shelf is None else shelf.tree.shared(context)
         return max(0, total - int(shared * self.tokens_per_unit))
+
+    def changes(self, replica: Replica) -> int:
+        """Return how often what a replica holds has changed: what was computed of it still holds at the same count."""
+        shelf = self._shelves.get(replica)
+        return 0 if shelf is None else shelf.changes
 
     def tokens_of(self, session: Session) -> int:
         """Return the length of the context that a session holds, 0 if none."""

@@ -1,7 +1,7 @@
 """KV memory that is kept for a next turn: a radix tree over extents, the longest unused given up first."""
 
 from collections.abc import Hashable
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 from wattline.model.context import Context
 
@@ -9,7 +9,7 @@ from wattline.model.context import Context
 class Node:
     """A run of tokens after the tokens of its parent."""
 
-    __slots__ = ("children", "end", "last_used", "parent", "pins", "start", "stream")
+    __slots__ = ("children", "end", "last_found", "last_used", "parent", "pins", "start", "stream")
 
     def __init__(
         self, stream: Hashable, start: int, end: int, parent: "Node | None", last_used: float
@@ -19,6 +19,8 @@ class Node:
         self.end = end
         self.parent = parent
         self.children: dict[tuple[Hashable, int], Node] = {}
+        self.last_found: Node | None = None
+        """The child that was asked for last, most often asked for again: a look at it is cheaper than at all."""
         self.pins = 0
         """Requests that end here, and children that are pinned."""
         self.last_used = last_used
@@ -42,6 +44,8 @@ class PrefixTree:
         self._root.pins = 1
         self._unused: list[tuple[float, int, Node]] = []
         self._pushes = 0
+        self._tidy_at = 1024
+        """Length of the queue of unused nodes at which entries that say nothing any more are thrown away."""
 
     def matched_tokens(self, context: Context, most: int) -> int:
         """Return how many leading tokens of a context, ``most`` at most, are in memory, in whole blocks."""
@@ -57,6 +61,19 @@ class PrefixTree:
             node = self._split(node, inside)
         self._pin(node)
         return node
+
+    def hold_longest(self, context: Context, most: int) -> tuple[Node, int]:
+        """Pin what ``matched_tokens`` says is in memory; return its last node and how many tokens there are."""
+        node, inside, matched = self._walk(context, most)
+        beyond = matched % self.block_tokens
+        inside -= beyond
+        while inside <= 0 and node.parent is not None:
+            node = node.parent
+            inside += node.end - node.start
+        if inside < node.end - node.start:
+            node = self._split(node, inside)
+        self._pin(node)
+        return node, matched - beyond
 
     def keep(self, context: Context, tokens: int, at_seconds: float) -> Node:
         """Put the whole blocks among the first ``tokens`` of a context into memory, pin them, return their last node."""
@@ -104,6 +121,7 @@ class PrefixTree:
                 continue
             parent = node.parent
             del parent.children[node.stream, node.start]
+            parent.last_found = None
             node.parent = None
             if not parent.pins:
                 self._offer(parent)
@@ -114,22 +132,30 @@ class PrefixTree:
         """Return the deepest node on a context's way, how far into it, and the tokens passed in all."""
         node, inside, matched = self._root, 0, 0
         for extent in context:
-            at, end = extent.start, extent.end
-            if matched + end - at > limit:
+            stream, at, end = extent.stream, extent.start, extent.end
+            cut = matched + end - at > limit
+            if cut:
                 end = at + limit - matched
             while at < end:
-                if inside == node.tokens:
-                    child = node.children.get((extent.stream, at))
-                    if child is None:
-                        return node, inside, matched
+                size = node.end - node.start
+                if inside == size:
+                    child = node.last_found
+                    if child is None or child.start != at or child.stream is not stream:
+                        child = node.children.get((stream, at))
+                        if child is None:
+                            return node, inside, matched
+                        node.last_found = child
                     node, inside = child, 0
-                if node.stream != extent.stream or node.start + inside != at:
+                    size = node.end - node.start
+                elif node.start + inside != at or (node.stream is not stream and node.stream != stream):
                     return node, inside, matched
-                step = min(node.tokens - inside, end - at)
+                step = size - inside
+                if step > end - at:  # noqa: PLR1730 - min() costs more than the rest of this round
+                    step = end - at
                 inside += step
                 matched += step
                 at += step
-            if end < extent.end:
+            if cut:
                 break
         return node, inside, matched
 
@@ -139,6 +165,7 @@ class PrefixTree:
         assert parent is not None
         upper = Node(node.stream, node.start, node.start + inside, parent, node.last_used)
         parent.children[upper.stream, upper.start] = upper
+        parent.last_found = upper
         node.start += inside
         node.parent = upper
         upper.children[node.stream, node.start] = node
@@ -167,3 +194,13 @@ class PrefixTree:
         if not node.children and node.parent is not None:
             self._pushes += 1
             heappush(self._unused, (node.last_used, self._pushes, node))
+            if len(self._unused) > self._tidy_at:
+                self._tidy()
+
+    def _tidy(self) -> None:
+        """Forget entries of nodes that are gone or were used since; what is left keeps its order."""
+        self._unused = [
+            entry for entry in self._unused if entry[2].last_used == entry[0] and entry[2].parent is not None
+        ]
+        heapify(self._unused)
+        self._tidy_at = 2 * len(self._unused) + 1024
