@@ -64,7 +64,17 @@ class DriverUpgrades:
         self._pauses = pauses
         self._clock = clock
         self._settings = settings
-        self._labels = Cache(kube, NODES, kept, clock, fields=f"metadata.name={node}")
+        self._stirred = asyncio.Event()
+        """Set when the labels are known or others."""
+        self._labels = Cache(
+            kube,
+            NODES,
+            kept,
+            clock,
+            fields=f"metadata.name={node}",
+            on_change=lambda *_: self._stirred.set(),
+            on_synced=self._stirred.set,
+        )
         self._complaint = ""
 
     def upgrading(self) -> str:
@@ -81,7 +91,10 @@ class DriverUpgrades:
                     if self._labels.problem
                     else self._kept_up()
                 )
-                await self._clock.sleep_until(self._clock.now() + self._settings.look_seconds)
+                self._stirred.clear()
+                await self._clock.sleep_until(
+                    self._clock.now() + self._settings.tell_seconds, or_set=self._stirred
+                )
 
     def _kept_up(self) -> str:
         """Have the pause as the labels say; return what is wrong."""

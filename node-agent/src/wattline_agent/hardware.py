@@ -53,11 +53,11 @@ def held_seconds(before: GpuReading | None, now: GpuReading, most_seconds: float
     """
     if before is None:
         return {}
-    were, counted = dict(before.event_seconds), dict(now.event_seconds)
     passed = min(now.at_seconds - before.at_seconds, most_seconds)
     held = dict.fromkeys(before.reasons.words(), passed)
-    for reason in counted.keys() & were.keys():
-        held[reason.name or ""] = max(
-            0.0, counted[reason] - were[reason]
-        )  # less: the driver was loaded again
+    were = dict(before.event_seconds)
+    for reason, counted in now.event_seconds:
+        was = were.get(reason)
+        if was is not None:
+            held[reason.name or ""] = max(0.0, counted - was)  # less: the driver was loaded again
     return {word: seconds for word, seconds in held.items() if seconds > 0}

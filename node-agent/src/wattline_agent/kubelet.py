@@ -57,8 +57,10 @@ class Kubelet:
             return
         if self._lacks_slices(pods) and now - self._slices_at >= self._settings.slices_seconds:
             await self._learn_slices(now)
-        self.seen = mapped(pods, known, self._kinds, self._slices)
-        self._say(self.seen.unmapped)
+        seen = mapped(pods, known, self._kinds, self._slices)
+        if seen != self.seen:  # the same object is told apart from another one at no cost
+            self.seen = seen
+        self._say(seen.unmapped)
 
     def _lacks_slices(self, pods: Collection[PodDevices]) -> bool:
         return any(

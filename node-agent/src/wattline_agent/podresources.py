@@ -3,6 +3,7 @@
 Message and field numbers are those of k8s.io/kubelet/pkg/apis/podresources/v1/api.proto.
 """
 
+from functools import lru_cache
 from pathlib import Path
 
 from wattline.model.errors import BackendError
@@ -24,8 +25,9 @@ async def ask(
         raise BackendError(f"kubelet at {path}: {error}") from error
 
 
+@lru_cache(maxsize=1)
 def decode(answer: bytes) -> tuple[PodDevices, ...]:
-    """Return what a ListPodResourcesResponse says; raise ValueError if it is none."""
+    """Return what a ListPodResourcesResponse says; raise ValueError if it is none. The kubelet mostly repeats itself."""
     return tuple(_pod(each) for each in messages(answer, 1))
 
 

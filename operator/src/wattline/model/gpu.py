@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import IntFlag, StrEnum
+from functools import lru_cache
 
 
 class EventReason(IntFlag):
@@ -19,7 +20,13 @@ class EventReason(IntFlag):
 
     def words(self) -> tuple[str, ...]:
         """Return the names of the reasons that are set."""
-        return tuple(reason.name for reason in EventReason if reason in self and reason.name is not None)
+        return _words(int(self))
+
+
+@lru_cache(maxsize=256)
+def _words(bits: int) -> tuple[str, ...]:
+    """Return the names of the reasons set in ``bits``; kept, as every reading of every GPU asks for them."""
+    return tuple(reason.name for reason in EventReason if reason & bits and reason.name is not None)
 
 
 class Tuned(StrEnum):
