@@ -13,6 +13,8 @@ class Played:
     """What became of the runs."""
 
     offered: int = 0
+    begun: int = 0
+    """Runs whose first turn was asked."""
     outgrown: int = 0
     """Runs that no replica's model can hold; they are not started."""
     run_seconds: list[float] = field(default_factory=list)
@@ -60,6 +62,7 @@ class Agents:
 
     def _play(self, run: Run, index: int, started: float) -> None:
         turn = run.turns[index]
+        self.played.begun += not index
 
         def done() -> None:
             if index + 1 < len(run.turns):

@@ -6,17 +6,21 @@ from dataclasses import dataclass, field
 from wattline.api.inferencepool import InferencePoolSpec
 from wattline.loops.desk import Desk
 from wattline.loops.turns import Ask, DeskSpec
-from wattline.model.prefixtree import PrefixTree
+from wattline.model.prefixtree import Known
 from wattline.model.runs import Turn
 from wattline.policy.admit import AdmitSpec
 from wattline.policy.route import Mode, RouteSpec
 from wattline.policy.route import Why as RouteWhy
 from wattline.sim.events import Events
+from wattline.sim.migration import Mover
 from wattline.sim.rates import AgentRates
 from wattline.sim.recording import Shared
 from wattline.sim.replica import Replica
 from wattline.world.engine import EngineEvent
 from wattline.world.request import Finished, FirstToken, Request
+
+RETRY_SECONDS = 0.5
+"""From the loss of an answer to the agent's next attempt: the first delay of the OpenAI and Anthropic clients [R]."""
 
 
 @dataclass(slots=True)
@@ -34,6 +38,12 @@ class Tally:
     """Times that a session went back to pending because memory ran out under it."""
     held: int = 0
     """Turns that had to wait at the gateway."""
+    retried: int = 0
+    """Turns that were asked again because their replica went away."""
+    lost_tokens: int = 0
+    """Output tokens that were out when a replica went away, and were generated again."""
+    migrated: int = 0
+    """Times that a session's KV memory was sent to its new replica."""
     ttft_seconds: list[float] = field(default_factory=list)
 
     @property
@@ -50,16 +60,31 @@ class _Open:
     turn: Turn
     arrived_seconds: float
     done: Callable[[], None]
+    replica: str | None = None
+    """Where it runs, or its memory is on the way to."""
+    begun: bool = False
+    """Whether its first token came."""
+    shown_tokens: int = 0
+    """Tokens that were out when a replica went away."""
 
 
 class Gateway:
     """One pool's sessions, from a turn's arrival to its last token."""
 
     def __init__(
-        self, spec: InferencePoolSpec, mode: Mode, *, admission: bool, events: Events, rates: AgentRates
+        self,
+        spec: InferencePoolSpec,
+        mode: Mode,
+        *,
+        admission: bool,
+        events: Events,
+        rates: AgentRates,
+        migration: Mover | None = None,
     ) -> None:
         self.tally = Tally()
         self.replicas: dict[str, Replica] = {}
+        self.away: set[str] = set()
+        """Replicas that stopped, sleep or load."""
         self.desk = Desk(
             DeskSpec(
                 route=RouteSpec(routing=spec.routing, memory=spec.memory, mode=mode),
@@ -70,10 +95,13 @@ class Gateway:
         )
         self._events = events
         self._rates = rates
+        self._migration = migration
+        self._homes: dict[str, str] = {}
+        """Replica on which a session ran last; kept only where memory migrates."""
         self._open: dict[str, _Open] = {}
-        self._computed: dict[str, PrefixTree] = {}
+        self._computed: dict[str, Known] = {}
         """All that was ever computed for a session."""
-        self._openings = PrefixTree()
+        self._openings = Known()
         self._turns = 0
 
     def use(self, replicas: Mapping[str, Replica]) -> None:
@@ -82,6 +110,34 @@ class Gateway:
         for name, replica in replicas.items():
             self.desk.replica(name, usable=True, capacity_tokens=replica.engine.capacity_tokens)
 
+    def up(self, name: str, replica: Replica) -> None:
+        """Give a replica work from now on."""
+        self.replicas[name] = replica
+        self.away.discard(name)
+        self.desk.replica(name, usable=True, capacity_tokens=replica.engine.capacity_tokens)
+        self.place()
+
+    def closed(self, name: str) -> None:
+        """Give a replica no more work; what runs there goes on."""
+        replica = self.replicas[name]
+        self.desk.replica(name, usable=False, capacity_tokens=replica.engine.capacity_tokens)
+        self.place()
+
+    def runs_on(self, name: str) -> bool:
+        """Return whether a replica has turns, or is about to get their memory."""
+        return any(turn.replica == name for turn in self._open.values())
+
+    def lost(self, name: str) -> None:
+        """Note that a replica is gone with all it ran and held; agents ask again for what it ran."""
+        now = self._events.now_seconds
+        self.away.add(name)
+        self.desk.replica(name, usable=False, capacity_tokens=None)
+        self.desk.lost(name)
+        for each, turn in list(self._open.items()):
+            if turn.replica == name:
+                self._retry(each, turn, now)
+        self.place()
+
     # What agents do.
 
     def ask(self, session: str, turn: Turn, done: Callable[[], None]) -> None:
@@ -89,7 +145,8 @@ class Gateway:
         now = self._events.now_seconds
         self._turns += 1
         name = f"{session}/{self._turns}"
-        self._computed.setdefault(session, PrefixTree())
+        if session not in self._computed:
+            self._computed[session] = Known()
         self._open[name] = _Open(session, turn, now, done)
         self._rates.arrived(session, now)
         self.desk.arrive(Ask(name, session, turn.context), now)
@@ -102,6 +159,7 @@ class Gateway:
         self.desk.finished(session)
         self._rates.left(session, self._events.now_seconds)
         del self._computed[session]
+        self._homes.pop(session, None)
         self.place()
 
     def place(self) -> None:
@@ -115,8 +173,10 @@ class Gateway:
                 str(answer.turn), turn.turn.context, (turn.turn.output,), turn.turn.output.tokens
             )
             self.tally.moved += answer.routed is RouteWhy.REASSIGNED
-            self._rates.dispatched(turn.session, _counter(replica, request.id))
-            replica.submit(request)
+            turn.replica = answer.replica
+            self._rates.dispatched(turn.session, _counter(replica, request.id, turn.shown_tokens))
+            if self._migration is None or not self._sent(turn, replica, request, self._migration):
+                replica.submit(request)
 
     # What engines say.
 
@@ -124,7 +184,9 @@ class Gateway:
         """Take an engine's event."""
         turn = self._open[event.id]
         if isinstance(event, FirstToken):
-            self.tally.ttft_seconds.append(event.at_seconds - turn.arrived_seconds)
+            if not turn.begun:
+                turn.begun = True
+                self.tally.ttft_seconds.append(event.at_seconds - turn.arrived_seconds)
             self._count(turn, event)
         elif isinstance(event, Finished):
             self._ended(event.id, turn)
@@ -137,6 +199,49 @@ class Gateway:
         """Return the P5 of the agent rates of a replica's sessions."""
         return self._rates.slowest(str(name) for name in self.desk.ledger.sessions(replica))
 
+    def _retry(self, name: str, turn: _Open, now: float) -> None:
+        """Let an agent ask again for a turn that its replica took along."""
+        assert turn.replica is not None
+        out = self.replicas[turn.replica].engine.generated(name)
+        self.tally.retried += 1
+        self.tally.lost_tokens += out
+        turn.shown_tokens = max(turn.shown_tokens, out)
+        turn.replica = None
+        shown = turn.shown_tokens
+        self._rates.dispatched(turn.session, lambda: shown)
+        self.desk.ended(name, now)
+        del self._open[name]
+        self._turns += 1
+        again = f"{turn.session}/{self._turns}"
+        self._open[again] = turn
+
+        def asks() -> None:
+            self.desk.arrive(Ask(again, turn.session, turn.turn.context), self._events.now_seconds)
+            self.place()
+
+        self._events.at(now + RETRY_SECONDS, asks)
+
+    def _sent(self, turn: _Open, replica: Replica, request: Request, migration: Mover) -> bool:
+        """Send a session's memory ahead of its turn, where it has any elsewhere; say whether it is on its way."""
+        before, self._homes[turn.session] = self._homes.get(turn.session), replica.key
+        if before is None or before == replica.key:
+            return False
+        tokens = self.replicas[before].engine.holds(request.context)
+        if tokens <= replica.engine.holds(request.context):
+            return False
+        self.tally.migrated += 1
+        there = replica.engine
+
+        def arrives() -> None:
+            if replica.engine is there and request.id in self._open:
+                replica.catch_up()
+                there.bring(request.context, tokens)
+                replica.submit(request)
+
+        seconds = migration.seconds(tokens * replica.engine.physics.architecture.kv_bytes_per_token)
+        self._events.at(self._events.now_seconds + seconds, arrives)
+        return True
+
     def _count(self, turn: _Open, first: FirstToken) -> None:
         context = turn.turn.context
         known = max(self._computed[turn.session].shared(context), self._openings.shared(context))
@@ -148,12 +253,12 @@ class Gateway:
         self.desk.prefilled(first.id, first.at_seconds, prefilled, recomputed)
         opening = context[:1]
         if isinstance(opening[0].stream, Shared) and self._openings.shared(opening) < opening[0].tokens:
-            self._openings.hold(opening)
+            self._openings.add(opening)
 
     def _ended(self, name: str, turn: _Open) -> None:
         del self._open[name]
         whole = (*turn.turn.context, turn.turn.output)
-        self._computed[turn.session].hold(whole)
+        self._computed[turn.session].add(whole)
         self.desk.ended(name, self._events.now_seconds, whole)
         self.tally.returned += not self.desk.inside(turn.session)
         self.tally.turns += 1
@@ -163,5 +268,8 @@ class Gateway:
         self.place()
 
 
-def _counter(replica: Replica, request: str) -> Callable[[], int]:
-    return lambda: replica.engine.generated(request)
+def _counter(replica: Replica, request: str, shown_tokens: int) -> Callable[[], int]:
+    """Return what counts a turn's tokens; those of a second attempt count once they are new."""
+    if not shown_tokens:
+        return lambda: replica.engine.generated(request)
+    return lambda: max(shown_tokens, replica.engine.generated(request))

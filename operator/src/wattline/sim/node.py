@@ -138,7 +138,7 @@ def set_clock(gpu: Gpu, clock_mhz: int | None) -> None:
 def _seen(replica: Replica, gateway: Gateway | None) -> loop.ReplicaSeen:
     """Return what the gateway and the engine say of a replica; an engine without work holds nothing."""
     engine = replica.engine
-    if gateway is None:
+    if gateway is None or replica.key not in gateway.replicas or replica.key in gateway.away:
         return loop.ReplicaSeen(resident_tokens=0, capacity_tokens=engine.capacity_tokens)
     return loop.ReplicaSeen(
         resident_tokens=gateway.desk.resident_tokens(replica.key),

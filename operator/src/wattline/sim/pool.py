@@ -7,10 +7,12 @@ from wattline.model.fleet import full_name
 from wattline.sim.agents import Agents
 from wattline.sim.events import Events
 from wattline.sim.gateway import Gateway, Tally
+from wattline.sim.life import Life, Stage
 from wattline.sim.poolreport import Outcome, PoolReport
 from wattline.sim.rates import AgentRates
 from wattline.sim.replica import Replica
 from wattline.sim.scenario import Scenario, ScenarioError
+from wattline.sim.steer import PoolLook, ReplicaLook
 
 
 class Pool:
@@ -26,7 +28,11 @@ class Pool:
             admission=scenario.admission,
             events=events,
             rates=self.rates,
+            migration=None
+            if scenario.migration is None
+            else scenario.migration.mover(f"{scenario.seed}/migration/{self.name}"),
         )
+        self.lives: dict[str, Life] = {}
         self._events = events
 
     def use(self, replicas: Mapping[str, Replica]) -> None:
@@ -38,6 +44,7 @@ class Pool:
                 "domain the watts and nodes they need"
             )
         self.gateway.use({name: replicas[name] for name in active})
+        self.lives = {name: Life(replica, self.gateway, self._events) for name, replica in replicas.items()}
         engines = [replica.engine for replica in self.gateway.replicas.values()]
         longest = min(engine.physics.max_context_tokens for engine in engines)
         admissible = int(self.pool.spec.memory.never_above * min(e.capacity_tokens for e in engines))
@@ -55,6 +62,24 @@ class Pool:
         self.agents.played.begin()
         self.gateway.tally = Tally()
         self.rates.windows.clear()
+
+    def look(self) -> PoolLook:
+        """Return the pool as a policy of replicas sees it."""
+        desk, played = self.gateway.desk, self.agents.played
+        return PoolLook(
+            replicas={
+                name: ReplicaLook(
+                    stage=life.stage if name in self.gateway.replicas else Stage.STOPPED,
+                    resident_tokens=desk.resident_tokens(name),
+                    capacity_tokens=life.replica.engine.capacity_tokens,
+                    running=desk.running(name),
+                )
+                for name, life in self.lives.items()
+            },
+            held=desk.held,
+            runs_begun=played.begun,
+            runs_ended=len(played.run_seconds),
+        )
 
     @property
     def outcome(self) -> Outcome:
@@ -87,5 +112,8 @@ class Pool:
             turns_held=tally.held,
             sessions_returned=tally.returned,
             sessions_moved=tally.moved,
-            preemptions=sum(replica.engine.preemptions for replica in self.gateway.replicas.values()),
+            preemptions=sum(replica.preemptions for replica in self.gateway.replicas.values()),
+            turns_retried=tally.retried,
+            lost_tokens=tally.lost_tokens,
+            sessions_migrated=tally.migrated,
         )

@@ -40,6 +40,12 @@ class PoolReport:
     sessions_returned: int
     sessions_moved: int
     preemptions: int
+    turns_retried: int
+    """Turns that agents asked again for because their replica went away."""
+    lost_tokens: int
+    """Output tokens that went with replicas and were generated again."""
+    sessions_migrated: int
+    """Times a session's KV memory was sent to its new replica."""
 
     def flat(self) -> dict[str, float | int | str | None]:
         """Return one flat object."""

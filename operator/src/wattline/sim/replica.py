@@ -20,6 +20,7 @@ class Replica:
         self.key = key
         """Pool and name."""
         self.engine = engine
+        self._preempted_before = 0
         self._events = events
         self._heard = heard
         self._alarm = 0
@@ -29,6 +30,18 @@ class Replica:
     def gpus(self) -> tuple[Gpu, ...]:
         """Return the GPUs of the group."""
         return self.engine.gpus
+
+    @property
+    def preemptions(self) -> int:
+        """Return how often a sequence was sent back to the queue, in all engines so far."""
+        return self._preempted_before + self.engine.preemptions
+
+    def renew(self, engine: Engine) -> None:
+        """Go on with a new engine; what the old one ran and held is lost, and nobody hears of it."""
+        self._preempted_before = self.preemptions
+        self.engine = engine
+        self._alarm += 1
+        self._alarm_seconds = float("inf")
 
     def submit(self, request: Request) -> None:
         """Give the engine a turn now."""

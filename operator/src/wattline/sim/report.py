@@ -52,6 +52,12 @@ class Report:
     mean_clock_mhz: float | None
     """Over the seconds in which an engine worked; only where clocks were moved."""
     seed: int
+    turns_retried: int = 0
+    """Turns that agents asked again for because their replica went away."""
+    lost_tokens: int = 0
+    """Output tokens that went with replicas and were generated again."""
+    sessions_migrated: int = 0
+    """Times a session's KV memory was sent to its new replica."""
     notes: tuple[str, ...] = ()
     """What was assumed of the fleet, and what of it cannot be; a sentence each."""
     pools: tuple[PoolReport, ...] = ()

@@ -1,6 +1,6 @@
 """One question to the simulator: a fleet, its arrivals, and which of its policies are on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,6 +8,10 @@ from wattline.api.inferencepool import InferencePool
 from wattline.model.fleet import Fleet, full_name
 from wattline.model.runs import Arrival
 from wattline.policy.route import Mode
+from wattline.sim.air import Inlet
+from wattline.sim.changes import Change
+from wattline.sim.migration import Migration
+from wattline.sim.steer import Steer
 from wattline.world.curve import PERSEUS, PowerShape
 from wattline.world.engine import ENGINES, EnginePhysics
 
@@ -57,7 +61,18 @@ class Scenario:
     gpus_per_node: int = 8
     """GPUs of a node that pods are placed on, where no manifest lists them."""
     engines: Mapping[tuple[str, str, int], EnginePhysics] | None = None
-    """Engine models by model, product and number of GPUs; `world.engines.ENGINES` when unset."""
+    """Engine models by model, product and number of GPUs; when unset those that the world and the fleet's ModelProfiles
+    know."""
+    changes: tuple[Change, ...] = ()
+    """What happens to replicas, budgets and inlet air, each at its time, before arrivals end."""
+    migration: Migration | None = None
+    """How a session's KV memory follows it to another replica; computed again there when unset."""
+    inlet: Callable[[], Inlet] | None = None
+    """Makes the facility that says each node's inlet temperature (`sim.air`); 25 °C everywhere when unset."""
+    steer: Callable[[], Steer] | None = None
+    """Makes the policy that starts, stops and puts replicas to sleep (`sim.steer`); nothing does when unset."""
+    steer_seconds: float = 15.0
+    """How often that policy looks."""
     served: tuple[Served, ...] = ()
     """Pools that get runs at the same time, beside ``pool``; pools that are not named stand idle."""
 

@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from math import fsum
 
 from wattline.api.base import PowerClass
@@ -11,6 +12,8 @@ from wattline.api.inferencepool import InferencePool
 from wattline.api.powernode import GpuOrder, ReplicaOrder
 from wattline.model.fleet import full_name
 from wattline.model.orders import gpu_order, replica_order
+from wattline.sim.air import LOOK_SECONDS, Air
+from wattline.sim.changes import BudgetChange, Change, InletChange, ReplicaChange, problem
 from wattline.sim.events import Events
 from wattline.sim.gateway import Gateway
 from wattline.sim.node import Node, set_clock
@@ -19,9 +22,10 @@ from wattline.sim.poolreport import Outcome
 from wattline.sim.rates import SAMPLE_SECONDS
 from wattline.sim.replica import Replica
 from wattline.sim.report import Report
-from wattline.sim.scenario import Scenario, chosen_pool, physics_of
+from wattline.sim.scenario import Scenario, ScenarioError, chosen_pool, physics_of
 from wattline.sim.series import Curves, Recorder, curve
 from wattline.sim.standing import stood
+from wattline.sim.steer import Steer
 from wattline.sim.watts import PERIOD_SECONDS, Budgets
 from wattline.world.engine import Engine, EngineEvent
 from wattline.world.gpu import PRODUCTS, Gpu
@@ -64,6 +68,7 @@ class _World:
             served.use({key[1]: replica for key, replica in self.replicas.items() if key[0] == name})
         self.nodes = self._nodes()
         self.budgets = Budgets(self.fleet, self.nodes, self._class_of)
+        self.air = Air(self.nodes, scenario.inlet and scenario.inlet())
         self.recorder: Recorder | None = None
         self._clock_seconds = self._clock_mhz_seconds = 0.0
         self._hottest_celsius = 0.0
@@ -74,6 +79,7 @@ class _World:
     def report(self) -> Report:
         scenario, events = self.scenario, self.events
         self._set_out()
+        self._expect_changes()
         for each in scenario.all_served():
             self.served[each.pool].agents.expect(each.arrivals)
         events.every(SAMPLE_SECONDS, self._sample, self._goes_on)
@@ -91,6 +97,11 @@ class _World:
         if scenario.series_seconds is not None:
             self.recorder = self._recorder()
             events.every(scenario.series_seconds, self._record, self._goes_on)
+        if scenario.inlet is not None:
+            self._ask_facility()
+            events.every(LOOK_SECONDS, self._ask_facility, self._goes_on)
+        if scenario.steer is not None:
+            events.every(scenario.steer_seconds, self._steered_by(scenario.steer()), self._goes_on)
         events.run(until_seconds=(scenario.hours + scenario.drain_hours) * 3600)
         for replica in self.replicas.values():
             replica.catch_up()
@@ -129,11 +140,10 @@ class _World:
         for pool, endpoint in self.fleet.endpoints_on(name):
             replica = self.replicas[full_name(pool), endpoint.name]
             served = self.served.get(full_name(pool))
-            active = served is not None and endpoint.name in served.gateway.replicas
             replicas[full_name(pool), endpoint.name] = (
                 replica_order(pool, endpoint),
                 replica,
-                served.gateway if served is not None and active else None,
+                None if served is None else served.gateway,
             )
             for uuid in endpoint.gpus:
                 if uuid not in gpus:
@@ -187,16 +197,12 @@ class _World:
                     self._clock_mhz_seconds += TICK_SECONDS * replica.gpus[0].clock_mhz
 
     def _watch(self) -> None:
-        for replica in self.replicas.values():
-            replica.catch_up()
-            replica.changed()
+        self._catch_up()
         self.budgets.watch(TICK_SECONDS)
 
     def _begin(self) -> None:
         """Count from now on."""
-        for replica in self.replicas.values():
-            replica.catch_up()
-            replica.changed()
+        self._catch_up()
         self._began_seconds = self.events.now_seconds
         self._spent = self._spend()
         self._joules_before = {uuid: gpu.energy_joules for uuid, gpu in self.gpus.items()}
@@ -209,8 +215,61 @@ class _World:
         return _Spent(
             fsum(gpu.energy_joules for gpu in self.gpus.values()),
             fsum(gpu.throttled_seconds for gpu in self.gpus.values()),
-            sum(replica.engine.preemptions for replica in self.replicas.values()),
+            sum(replica.preemptions for replica in self.replicas.values()),
         )
+
+    # Changing.
+
+    def _expect_changes(self) -> None:
+        """Let what is to happen happen at its time; raise `ScenarioError` where it cannot."""
+        for change in self.scenario.changes:
+            if change.at_seconds > self.scenario.hours * 3600:
+                raise ScenarioError(
+                    f"change at {change.at_seconds:g} s: arrivals end at {self.scenario.hours * 3600:g} s, and "
+                    "nothing changes after that; choose an earlier moment, or more hours"
+                )
+            self._check(change)
+            self.events.at(change.at_seconds, partial(self._happens, change))
+
+    def _check(self, change: Change) -> None:
+        replicas = [(name, each) for name, served in self.served.items() for each in served.lives]
+        domains = [domain.metadata.name for domain in self.fleet.domains]
+        wrong = problem(change, replicas, domains, [node.name for node in self.nodes])
+        if wrong is not None:
+            raise ScenarioError(wrong)
+
+    def _happens(self, change: Change) -> None:
+        self._catch_up()
+        match change:
+            case ReplicaChange():
+                self.served[change.pool].lives[change.replica].happens(change.do)
+            case BudgetChange():
+                self.budgets.change(change.domain, change.watts)
+                if self.scenario.cap == "wattline":
+                    self.budgets.share_out(self.events)
+                elif self.scenario.cap == "uniform":
+                    self.budgets.limit_evenly()
+            case InletChange():
+                self.air.set(change.celsius, change.nodes)
+
+    def _ask_facility(self) -> None:
+        self._catch_up()
+        self.air.look(self.events.now_seconds)
+
+    def _steered_by(self, steer: Steer) -> Callable[[], None]:
+        def looks() -> None:
+            self._catch_up()
+            seen = {name: served.look() for name, served in self.served.items()}
+            for change in steer(self.events.now_seconds, seen):
+                self._check(change)
+                self._happens(change)
+
+        return looks
+
+    def _catch_up(self) -> None:
+        for replica in self.replicas.values():
+            replica.catch_up()
+            replica.changed()
 
     # Recording.
 
@@ -222,9 +281,7 @@ class _World:
         )
 
     def _record(self) -> None:
-        for replica in self.replicas.values():
-            replica.catch_up()
-            replica.changed()
+        self._catch_up()
         if self.recorder is not None:
             self.recorder.look(self.events.now_seconds, self.replicas.values())
 
@@ -275,6 +332,9 @@ class _World:
             if moving and self._clock_seconds
             else None,
             seed=scenario.seed,
+            turns_retried=tally.retried,
+            lost_tokens=tally.lost_tokens,
+            sessions_migrated=tally.migrated,
             notes=self.standing.notes,
             pools=tuple(served.report(self._joules_of(name)) for name, served in self.served.items()),
             domains=self.budgets.reports(seconds),

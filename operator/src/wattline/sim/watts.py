@@ -47,6 +47,7 @@ class Budgets:
         self._nodes = {node.name: node for node in nodes}
         self._classes = classes
         self._members = {domain.metadata.name: self._below(domain) for domain in fleet.domains}
+        self._watts = {domain.metadata.name: domain.spec.budget.watts for domain in fleet.domains}
         self._over_seconds = dict.fromkeys(self._members, 0.0)
         self._peak_watts = dict.fromkeys(self._members, 0.0)
         self._joules_before = dict.fromkeys(self._members, 0.0)
@@ -55,7 +56,12 @@ class Budgets:
         """Return what of a domain's budget is left for GPUs."""
         budget = domain.spec.budget
         nodes = len(self._members[domain.metadata.name])
-        return budget.watts - budget.reserved_watts - budget.node_overhead_watts * nodes
+        watts = self._watts[domain.metadata.name]
+        return watts - budget.reserved_watts - budget.node_overhead_watts * nodes
+
+    def change(self, name: str, watts: float) -> None:
+        """Give a domain another budget."""
+        self._watts[name] = watts
 
     def limit_evenly(self) -> None:
         """Give every GPU the same limit, as far as the tightest domain above it allows: a static cap."""

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Sequence as Group
 from math import inf
 
+from wattline.model.context import Context
 from wattline.world.batch import DecodingBatch
 from wattline.world.engines import ENGINES
 from wattline.world.gpu import Gpu
@@ -45,6 +46,7 @@ class Engine:
         chunk_tokens: int = 8192,
         block_tokens: int = 16,
         loading_seconds: float = 0.0,
+        until_ready: Load = LOADING,
     ) -> None:
         if len(gpus) != physics.gpus:
             raise ValueError(f"{physics.model} is modelled on {physics.gpus} GPUs, not on {len(gpus)}")
@@ -54,6 +56,7 @@ class Engine:
         self.now_seconds = at_seconds
         self.ready_seconds = at_seconds + loading_seconds
         """When the weights are loaded; requests wait until then."""
+        self._until_ready = until_ready
         self.max_num_seqs = max_num_seqs
         self.chunk_tokens = chunk_tokens
         self.capacity_tokens = physics.capacity_tokens
@@ -108,13 +111,21 @@ class Engine:
         del self._all[request_id]
         self._stuck = False
 
+    def holds(self, context: Context) -> int:
+        """Return how many leading tokens of a context are in KV memory."""
+        return self._kv.matched_tokens(context)
+
+    def bring(self, context: Context, tokens: int) -> None:
+        """Put the first tokens of a context into KV memory, as if they had been computed here; as far as there is room."""
+        self._kv.bring(context, tokens, self._decoding.grown_tokens, self.now_seconds)
+
     # Time.
 
     def advance(self, until_seconds: float) -> list[EngineEvent]:
         """Let time pass for the engine and its GPUs; return what happened, in order."""
         while self.now_seconds < until_seconds:
             if self.now_seconds < self.ready_seconds:
-                self._pass(min(until_seconds, self.ready_seconds), LOADING)
+                self._pass(min(until_seconds, self.ready_seconds), self._until_ready)
                 continue
             if not self._chunks:
                 self._plan()

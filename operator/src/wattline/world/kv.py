@@ -26,9 +26,8 @@ class KvMemory:
 
     def take_in(self, sequence: Sequence, grown_tokens: float, at_seconds: float) -> bool:
         """Find what of a prompt is there and reserve room for the rest; say whether there was room."""
-        cached = self._tree.matched_tokens(sequence.prompt, sequence.prompt_tokens - 1)
+        node, cached = self._tree.hold_longest(sequence.prompt, sequence.prompt_tokens - 1)
         needed = sequence.prompt_tokens - cached
-        node = self._tree.hold(sequence.prompt, cached)
         if not self.make_room(needed, grown_tokens):
             self._tree.release(node, at_seconds)
             return False
@@ -53,6 +52,18 @@ class KvMemory:
         assert sequence.node is not None
         self._tree.release(sequence.node, at_seconds)
         sequence.node = None
+
+    def matched_tokens(self, context: Context) -> int:
+        """Return how many leading tokens of a context are here."""
+        return self._tree.matched_tokens(context, sum(extent.tokens for extent in context))
+
+    def bring(self, context: Context, tokens: int, grown_tokens: float, at_seconds: float) -> None:
+        """Keep the first ``tokens`` of a context for a next turn, if there is room for what is missing."""
+        here = self._tree.matched_tokens(context, tokens)
+        held = self._tree.hold(context, here)
+        if self.make_room(tokens - here, grown_tokens):
+            self._tree.release(self._tree.keep(context, tokens, at_seconds), at_seconds)
+        self._tree.release(held, at_seconds)
 
     def free_tokens(self, grown_tokens: float) -> float:
         """Return the room that is left."""

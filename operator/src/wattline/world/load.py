@@ -24,6 +24,8 @@ class Load(NamedTuple):
     """Dynamic power while the cores compute all the time at full clock."""
     issue_seconds: float = 0.0
     """On-chip transport of the same bytes at full clock: limits memory at low clocks, draws nothing of its own."""
+    off: bool = False
+    """No process holds the GPU: idle without what a process costs that waits (``Product.context_watts``)."""
 
     @property
     def busy(self) -> bool:
@@ -38,6 +40,7 @@ class Load(NamedTuple):
 
 
 IDLE = Load()
+OFF = Load(off=True)
 
 
 def compute_bound(watts: float) -> Load:

@@ -35,6 +35,7 @@ class PowerModel:
         self._leakage = product.leakage_watts_per_celsius
         self._busy_watts = product.busy_watts
         self._floor_watts = product.floor_watts
+        self._context_watts = product.context_watts
 
     def index_of(self, mhz: float) -> int:
         """Return which supported clock is the fastest not above ``mhz``; the slowest if all are."""
@@ -58,7 +59,7 @@ class PowerModel:
         """
         idle = self._idle_watts + self._leakage * (celsius - self._idle_celsius)
         if not load.busy:
-            return idle
+            return idle - self._context_watts if load.off else idle
         time = self.time_ratios[index]
         seconds = load.step_seconds(time)
         computing = load.compute_seconds * time / seconds

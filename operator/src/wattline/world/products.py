@@ -40,6 +40,9 @@ class Product:
     idle_celsius: float = 32.0
     leakage_watts_per_celsius: float = 0.5
     """More idle power for each degree [assumption; the direction is arXiv 2511.09861's]."""
+    context_watts: float = 26.0
+    """Part of the idle power that a process costs which holds the GPU and waits [R: 26 to 50 W on GPUs with HBM
+    (arXiv 2605.23918), whatever the memory in use; the least of it]."""
     step_mhz: int = 15
     """Distance of supported graphics clocks [R]."""
     slowdown_celsius: float = 87.0
