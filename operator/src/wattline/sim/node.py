@@ -10,6 +10,7 @@ from wattline.model.bounds import bound_watts
 from wattline.model.gpu import GpuIdentity, GpuReading
 from wattline.sim.gateway import Gateway
 from wattline.sim.replica import Replica
+from wattline.sim.sensors import EXACT, Sensors, View
 from wattline.world.gpu import Gpu
 
 
@@ -25,6 +26,7 @@ class Node:
         *,
         moves_clocks: bool,
         moves_limits: bool,
+        sensors: Sensors = EXACT,
     ) -> None:
         self.name = name
         self.gpus = gpus
@@ -45,6 +47,7 @@ class Node:
             replicas=tuple(order for order, _, _ in replicas.values()),
         )
         self._state = loop.NodeState()
+        self._view = View(sensors)
 
     @property
     def least_watts(self) -> float:
@@ -67,11 +70,12 @@ class Node:
                 at_seconds=now,
                 budget_watts=self.budget_watts,
                 gpus={
-                    uuid: loop.GpuSeen(self._identities[uuid], reading(gpu, now))
+                    uuid: loop.GpuSeen(self._identities[uuid], self._view.gpu(uuid, reading(gpu, now)))
                     for uuid, gpu in self.gpus.items()
                 },
                 replicas={
-                    key: _seen(replica, gateway) for key, (_, replica, gateway) in self._replicas.items()
+                    key: self._view.replica(key, _seen(replica, gateway))
+                    for key, (_, replica, gateway) in self._replicas.items()
                 },
             ),
         )

@@ -11,6 +11,7 @@ from wattline.policy.route import Mode
 from wattline.sim.air import Inlet
 from wattline.sim.changes import Change
 from wattline.sim.migration import Migration
+from wattline.sim.sensors import EXACT, Sensors
 from wattline.sim.steer import Steer
 from wattline.world.curve import PERSEUS, PowerShape
 from wattline.world.engine import ENGINES, EnginePhysics
@@ -63,6 +64,8 @@ class Scenario:
     engines: Mapping[tuple[str, str, int], EnginePhysics] | None = None
     """Engine models by model, product and number of GPUs; when unset those that the world and the fleet's ModelProfiles
     know."""
+    sensors: Sensors = EXACT
+    """How coarse and late the nodes' policies see; `sim.sensors.REAL` is what machines and networks do."""
     changes: tuple[Change, ...] = ()
     """What happens to replicas, budgets and inlet air, each at its time, before arrivals end."""
     migration: Migration | None = None

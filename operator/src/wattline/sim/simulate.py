@@ -116,7 +116,15 @@ class _World:
             pool.spec.endpoints, physics_of(pool, scenario.product, self.engines), strict=True
         ):
             gpus = [
-                self.gpus.setdefault(uuid, Gpu(product, uuid, shape=physics.shape or scenario.shape))
+                self.gpus.setdefault(
+                    uuid,
+                    Gpu(
+                        product,
+                        uuid,
+                        shape=physics.shape or scenario.shape,
+                        sampled_seconds=scenario.sensors.sampled_seconds,
+                    ),
+                )
                 for uuid in endpoint.gpus
             ]
             self.replicas[full_name(pool), endpoint.name] = Replica(
@@ -156,6 +164,7 @@ class _World:
             replicas,
             moves_clocks=scenario.clock == "wattline",
             moves_limits=scenario.cap == "wattline",
+            sensors=scenario.sensors,
         )
 
     def _class_of(self, node: str) -> PowerClass:
