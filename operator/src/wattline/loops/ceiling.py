@@ -40,8 +40,10 @@ class CeilingState:
 
 def limited(reading: GpuReading) -> bool:
     """Whether the power limit holds a GPU back."""
-    near = max(reading.watts, reading.instant_watts) >= NEAR_LIMIT_RATIO * reading.limit_watts
-    return EventReason.SW_POWER_CAP in reading.reasons and near
+    near = NEAR_LIMIT_RATIO * reading.limit_watts
+    if reading.watts < near and reading.instant_watts < near:
+        return False
+    return EventReason.SW_POWER_CAP in reading.reasons
 
 
 def step(
@@ -55,7 +57,10 @@ def step(
         return CeilingState(at_seconds=at_seconds)
     elapsed = 0.0 if state.at_seconds is None else max(0.0, at_seconds - state.at_seconds)
     weight = min(1.0, elapsed / MEMORY_SECONDS)
-    now = 1.0 if any(bound for _, _, bound in members) else 0.0
+    now = 0.0
+    for _, _, bound in members:
+        if bound:
+            now = 1.0
     ratio = state.limited_ratio + weight * (now - state.limited_ratio)
     if ratio > MOSTLY_RATIO and now:
         settled = min(mhz for mhz, _, bound in members if bound)

@@ -38,7 +38,10 @@ def groups(orders: Sequence[GpuOrder], gpus: Mapping[str, GpuSeen]) -> dict[str,
     """Return what heat leaves every group of the orders."""
     found: dict[str, Warmth] = {}
     for order in orders:
-        before, gpu = found.get(order.group, Warmth()), gpus.get(order.uuid)
+        before, gpu = found.get(order.group, _COOL), gpus.get(order.uuid)
+        if order.heat_clock_mhz is None and (gpu is None or _cool(gpu)):
+            found[order.group] = before
+            continue
         tops = [before.top_mhz, order.heat_clock_mhz]
         held, limits = [before.held_mhz], [before.limit_watts]
         if gpu is not None:
@@ -54,6 +57,19 @@ def groups(orders: Sequence[GpuOrder], gpus: Mapping[str, GpuSeen]) -> dict[str,
     return found
 
 
+_COOL = Warmth()
+
+
+def _cool(gpu: GpuSeen) -> bool:
+    """Whether a GPU's heat binds nothing."""
+    return (
+        gpu.clock_top_mhz is None
+        and gpu.limit_top_watts is None
+        and not gpu.emergency
+        and (not gpu.unsure or gpu.locked_mhz is None)
+    )
+
+
 def limit_watts(warmth: Warmth, gpu: GpuSeen, wanted_watts: float) -> tuple[float, bool]:
     """Return a GPU's limit inside what heat leaves its group, and whether heat sets it."""
     least = gpu.identity.min_watts
@@ -65,6 +81,8 @@ def limit_watts(warmth: Warmth, gpu: GpuSeen, wanted_watts: float) -> tuple[floa
 
 def claims(asked: Sequence[Claim], hot: Mapping[str, Warmth]) -> list[Claim]:
     """Return the claims of the groups; one in an emergency can use no more than the devices' least."""
+    if not any(hot[claim.name].emergency for claim in asked):
+        return list(asked)
     return [
         replace(claim, demand_watts=claim.floor_watts, ceiling_watts=claim.floor_watts)
         if hot[claim.name].emergency

@@ -8,16 +8,15 @@ clipped to the bounds; all GPUs of a group take the group's value, and groups th
 budget as long as the devices' least limits fit it. ``loops.moves`` says in which order the result may be written.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from math import fsum
 
-from wattline.api.powernode import GpuOrder, PowerNodeSpec
+from wattline.api.powernode import PowerNodeSpec
 from wattline.loops import ceiling, heat, ramp, want, watts
+from wattline.loops.plan import Plan, among, below
 from wattline.loops.seen import UNKNOWN_REPLICA, GpuSeen, NodeSeen, ReplicaKey, ReplicaSeen
 from wattline.loops.watts import Group
-from wattline.model.sharing import apart
 from wattline.policy import clock, share, smooth
 
 __all__ = [
@@ -49,6 +48,8 @@ class NodeState:
     """What is left of the node's ramp, and who waits for it."""
     cool_watts: Mapping[str, float] = field(default_factory=dict)
     """By group: what it wanted when heat last bound nothing, as a bound."""
+    plan: Plan | None = field(default=None, compare=False, repr=False)
+    """What was made of the order, which is seldom another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +91,11 @@ class NodeDecision:
 
 def decide(spec: PowerNodeSpec, state: NodeState, seen: NodeSeen) -> NodeDecision:
     """Return limits and clocks for every GPU of ``spec`` that can be written."""
-    orders = apart(spec.gpus, spec.replicas)
-    groups = _groups(orders, spec, seen)
-    hot = heat.groups(orders, seen.gpus)
+    plan = state.plan if state.plan is not None and state.plan.spec is spec else Plan(spec)
+    groups = plan.groups(seen.gpus)
+    hot = heat.groups(plan.orders, seen.gpus)
     held_watts = fsum(gpu.bound_watts for gpu in seen.gpus.values() if gpu.held or gpu.reading is None)
-    clocked = {group.name: _clock(group, state, seen, hot[group.name]) for group in groups}
+    clocked = {group.name: _clock(plan, group, state, seen, hot[group.name]) for group in groups}
     free_watts = max(0.0, seen.budget_watts - held_watts)
     asked = watts.claims(free_watts, groups, {name: each.demand_watts for name, each in clocked.items()})
     claims = heat.claims(asked, hot)
@@ -122,14 +123,11 @@ def decide(spec: PowerNodeSpec, state: NodeState, seen: NodeSeen) -> NodeDecisio
                 heat_mhz=warmth.top_mhz,
                 emergency=warmth.emergency,
             )
-    ramped, slower = ramp.step(
-        spec,
-        state.ramp,
-        seen,
-        groups,
-        {uuid: ramp.Setting(each.limit_watts, each.clock_mhz) for uuid, each in targets.items()},
-    )
-    targets |= {uuid: _slower(targets[uuid], each) for uuid, each in slower.items()}
+    ramped = state.ramp
+    if spec.ramp_up_watts_per_second is not None or spec.ramp_down_watts_per_second is not None:
+        wished = {uuid: ramp.Setting(each.limit_watts, each.clock_mhz) for uuid, each in targets.items()}
+        ramped, slower = ramp.step(spec, state.ramp, seen, groups, wished)
+        targets |= {uuid: _slower(targets[uuid], each) for uuid, each in slower.items()}
     return NodeDecision(
         state=NodeState(
             clocks={key: kept for group in clocked.values() for key, kept in group.states.items()},
@@ -137,6 +135,7 @@ def decide(spec: PowerNodeSpec, state: NodeState, seen: NodeSeen) -> NodeDecisio
             wants={name: group.want for name, group in clocked.items()},
             ramp=ramped,
             cool_watts=cool_watts,
+            plan=plan,
         ),
         targets=targets,
         demand_watts=held_watts + fsum(claim.demand_watts for claim in claims),
@@ -173,28 +172,12 @@ class _Clocked:
     want: want.WantState
 
 
-def _groups(orders: Sequence[GpuOrder], spec: PowerNodeSpec, seen: NodeSeen) -> list[Group]:
-    members: dict[str, list[tuple[GpuOrder, GpuSeen]]] = {}
-    for order in orders:
-        gpu = seen.gpus.get(order.uuid)
-        if gpu is not None and gpu.reading is not None and not gpu.held:
-            members.setdefault(order.group, []).append((order, gpu))
-    return [
-        Group(
-            name,
-            found,
-            [r for r in spec.replicas if not {order.uuid for order, _ in found}.isdisjoint(r.gpus)],
-        )
-        for name, found in members.items()
-    ]
-
-
-def _clock(group: Group, state: NodeState, seen: NodeSeen, warmth: heat.Warmth) -> _Clocked:
+def _clock(plan: Plan, group: Group, state: NodeState, seen: NodeSeen, warmth: heat.Warmth) -> _Clocked:
     """Return the clock of a group: the keenest of its replicas' requests, inside the tightest of its bounds."""
     readings = [gpu.reading for _, gpu in group.members if gpu.reading is not None]
     draw_watts = fsum(reading.watts for reading in readings)
     limited = [_limited(gpu) for _, gpu in group.members]
-    supported = _supported(group)
+    supported = plan.supported(group)
     fence = ceiling.step(
         state.ceilings.get(group.name, ceiling.CeilingState()),
         supported,
@@ -205,9 +188,9 @@ def _clock(group: Group, state: NodeState, seen: NodeSeen, warmth: heat.Warmth) 
         ],
     )
     tops = [top for top in (warmth.most_mhz, fence.top_mhz) if top is not None]
-    allowed = _below(supported, min(tops, default=None))
+    allowed = below(supported, min(tops)) if tops else supported
     if warmth.most_mhz is not None and supported and warmth.most_mhz < supported[0]:
-        allowed = _below(_common(group), warmth.most_mhz)[-1:]  # no order asks for a clock that heat forbids
+        allowed = below(_common(group), warmth.most_mhz)[-1:]  # no order asks for a clock that heat forbids
     full_mhz = supported[-1] if supported else None
     states: dict[ReplicaKey, clock.ClockState] = {}
     wishes: list[tuple[int, str, str]] = []
@@ -267,33 +250,7 @@ def _bound_by(warmth: heat.Warmth, top_mhz: int) -> str:
 
 def _common(group: Group) -> tuple[int, ...]:
     """Return the clocks that every member supports."""
-    return _allowed(tuple({gpu.identity.clocks_mhz: None for _, gpu in group.members}), 0, None)
-
-
-def _supported(group: Group) -> tuple[int, ...]:
-    """Return the clocks that every member supports and every order allows, slowest first; one at least, if any."""
-    return _allowed(
-        tuple({gpu.identity.clocks_mhz: None for _, gpu in group.members}),
-        max((order.clock_mhz_min or 0 for order, _ in group.members), default=0),
-        min(
-            (order.clock_mhz_max for order, _ in group.members if order.clock_mhz_max is not None),
-            default=None,
-        ),
-    )
-
-
-@lru_cache(maxsize=64)
-def _allowed(tables_mhz: tuple[tuple[int, ...], ...], low_mhz: int, high_mhz: int | None) -> tuple[int, ...]:
-    common = set(tables_mhz[0]).intersection(*tables_mhz[1:])
-    below = _below(tuple(sorted(common)), high_mhz)
-    return tuple(mhz for mhz in below if mhz >= low_mhz) or below[-1:]
-
-
-def _below(clocks_mhz: tuple[int, ...], top_mhz: int | None) -> tuple[int, ...]:
-    """Return the clocks up to ``top_mhz``; the slowest alone when all are faster."""
-    if top_mhz is None:
-        return clocks_mhz
-    return tuple(mhz for mhz in clocks_mhz if mhz <= top_mhz) or clocks_mhz[:1]
+    return among(tuple(gpu.identity.clocks_mhz for _, gpu in group.members), 0, None)
 
 
 def _at_device_top(group: Group, mhz: int) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import floor, fsum
 
 from wattline.api.base import CLASSES, PowerClass
@@ -59,23 +60,19 @@ def _claim(group: Group, demand_watts: float, *, ordered: bool) -> share.Claim:
 
 def limits(group: Group, granted_watts: float) -> dict[str, float]:
     """Return each member's limit under the group's grant: one value, unless a device's own range forbids it."""
-    each = share.divide(
+    each = _divided(
         granted_watts,
-        [
-            share.Claim(
-                order.uuid,
-                floor_watts=bound_watts(gpu.identity.product, gpu.identity.min_watts, gpu.identity.max_watts),
-                ceiling_watts=bound_watts(
-                    gpu.identity.product, _watts_max(order, gpu), gpu.identity.max_watts
-                ),
-                demand_watts=0.0,
+        tuple(
+            (
+                bound_watts(gpu.identity.product, gpu.identity.min_watts, gpu.identity.max_watts),
+                bound_watts(gpu.identity.product, _watts_max(order, gpu), gpu.identity.max_watts),
             )
             for order, gpu in group.members
-        ],
+        ),
     )
     value = min(
-        limit_for(gpu.identity.product, grant.watts)
-        for (_, gpu), grant in zip(group.members, each, strict=True)
+        limit_for(gpu.identity.product, granted)
+        for (_, gpu), granted in zip(group.members, each, strict=True)
     )
     value = (
         floor(value * 1000) / 1000
@@ -84,6 +81,16 @@ def limits(group: Group, granted_watts: float) -> dict[str, float]:
         order.uuid: min(max(value, gpu.identity.min_watts), _watts_max(order, gpu))
         for order, gpu in group.members
     }
+
+
+@lru_cache(maxsize=4096)
+def _divided(granted_watts: float, ranges: tuple[tuple[float, float], ...]) -> tuple[float, ...]:
+    """Return what each member of a group gets of its grant, between the least and the most it can draw."""
+    claims = [
+        share.Claim(str(index), floor_watts=least, ceiling_watts=most, demand_watts=0.0)
+        for index, (least, most) in enumerate(ranges)
+    ]
+    return tuple(grant.watts for grant in share.divide(granted_watts, claims))
 
 
 def _watts_min(order: GpuOrder, gpu: GpuSeen, *, ordered: bool) -> float:

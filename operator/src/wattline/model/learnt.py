@@ -80,15 +80,14 @@ NOTHING = Learnt()
 def after(state: Learnt, seen: ClockSeen, moved_at_seconds: float) -> Learnt:
     """Return the state after one more second was seen."""
     before = state.seen
-    state = replace(state, seen=seen)
     if before is None or seen.at_seconds <= before.at_seconds:
-        return state
+        return replace(state, seen=seen)
     seconds = seen.at_seconds - before.at_seconds
     prompt = seen.prompt_tokens_total - before.prompt_tokens_total
     cached = seen.cached_tokens_total - before.cached_tokens_total
     generated = seen.generation_tokens_total - before.generation_tokens_total
     if min(prompt, cached, generated) < 0 or seconds > 5.0:  # the engine was started again, or we slept
-        return replace(state, window=_Window())
+        return replace(state, seen=seen, window=_Window())
     prefill = max(0.0, prompt - cached)
     pace = state.pace
     if seen.running == 0 and before.running == 0 and generated == 0 and prefill == 0:
@@ -98,20 +97,11 @@ def after(state: Learnt, seen: ClockSeen, moved_at_seconds: float) -> Learnt:
     work = _smoothed(state.work, seen, done, SMOOTH_SECONDS)
     usual = _smoothed(state.usual, seen, done, USUAL_SECONDS)
     window, pace = _observed(state, moved_at_seconds, before, seen, done, pace)
-    modelled, trim = _trimmed(state, replace(work, running=max(1.0, float(seen.running))), seen, seconds)
+    modelled, trim = _trimmed(state, work, seen, seconds)
     lowest = state.lowest_mhz
     if pace.time is not state.pace.time:
         lowest = min(lowest or seen.clock_mhz, seen.clock_mhz)
-    return replace(
-        state,
-        pace=pace,
-        work=work,
-        usual=usual,
-        window=window,
-        modelled=modelled,
-        trim=trim,
-        lowest_mhz=lowest,
-    )
+    return Learnt(seen, pace, work, usual, window, trim, modelled, lowest)
 
 
 def _smoothed(
@@ -130,19 +120,16 @@ def _smoothed(
             float(seen.running == 1),
         )
     share = 1.0 - math.exp(-seconds / smooth_seconds)
-
-    def toward(old: float, new: float) -> float:
-        return old + share * (new - old)
-
+    running = seen.running
     return Work(
-        toward(work.clock_mhz, seen.clock_mhz if seen.running else work.clock_mhz),
-        toward(work.running, seen.running),
-        toward(work.resident_ratio, resident),
-        toward(work.prefill_per_second, prefill / seconds),
-        toward(work.generated_per_second, generated / seconds),
-        toward(work.watts, seen.watts),
-        toward(work.busy_ratio, seen.running > 0),
-        toward(work.alone_ratio, seen.running == 1),
+        work.clock_mhz + share * (seen.clock_mhz - work.clock_mhz) if running else work.clock_mhz,
+        work.running + share * (running - work.running),
+        work.resident_ratio + share * (resident - work.resident_ratio),
+        work.prefill_per_second + share * (prefill / seconds - work.prefill_per_second),
+        work.generated_per_second + share * (generated / seconds - work.generated_per_second),
+        work.watts + share * (seen.watts - work.watts),
+        work.busy_ratio + share * ((running > 0) - work.busy_ratio),
+        work.alone_ratio + share * ((running == 1) - work.alone_ratio),
     )
 
 
@@ -190,7 +177,8 @@ def _trimmed(state: Learnt, work: Work, seen: ClockSeen, seconds: float) -> tupl
     """Return the model's rate smoothed like the sensor, and the low quantile of sensor against model."""
     if seen.running == 0 or state.pace.time is None:
         return state.modelled, state.trim
-    now = state.pace.agent_tokens_per_second(seen.clock_mhz, work)
+    running = max(1.0, float(seen.running))
+    now = state.pace.agent_rates(running, work.resident_ratio, work.prefill_per_second)(seen.clock_mhz)
     modelled = now if state.modelled is None else state.modelled + seconds / 15.0 * (now - state.modelled)
     slowest = seen.slowest_agent_tokens_per_second
     if slowest is None or seen.waiting > 0:

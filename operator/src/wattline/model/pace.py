@@ -1,6 +1,7 @@
 """What a replica's own counters teach about it: how long its work takes and what it draws, over the clock."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from wattline.model.fit import Fit, learn, prior
@@ -77,8 +78,28 @@ class Pace:
 
     def agent_tokens_per_second(self, clock_mhz: float, work: Work) -> float:
         """Return what each running turn gets at a clock, with the present work beside it."""
-        share = self.prefill_share(clock_mhz, work.prefill_per_second)
-        return (1.0 - share) / self.step_seconds(clock_mhz, work.running, work.resident_ratio)
+        return self.agent_rates(work.running, work.resident_ratio, work.prefill_per_second)(clock_mhz)
+
+    def agent_rates(
+        self, running: float, resident_ratio: float, prefill_per_second: float
+    ) -> Callable[[float], float]:
+        """Return what each running turn gets in a second, as a function of the clock."""
+        if self.time is None:
+            return _unknown_rate
+        a, b, c, d, e, f = self.time.parameters
+        agents = max(running, 1.0) / _AGENTS
+        memory = max(a, 0.0) + max(b, 0.0) * resident_ratio + max(c, 0.0) * agents
+        compute = max(d, 0.0) + max(e, 0.0) * agents
+        prompts, per_prompt = prefill_per_second / _PREFILL, max(f, 0.0)
+        error_at = self.time_errors.at
+
+        def rate(clock_mhz: float) -> float:
+            ghz = clock_mhz / _GHZ
+            share = min(0.95, prompts * (per_prompt / ghz))
+            step = max(memory + compute / ghz**2, 1e-2) / _STEPS * (1.0 + error_at(clock_mhz))
+            return (1.0 - share) / step
+
+        return rate
 
     def busy_watts(self, clock_mhz: float, running: float, prefill_per_second: float) -> float:
         """Return the draw while the engine works."""
@@ -103,11 +124,12 @@ class Pace:
         """
         idle = self.idle_watts if self.idle_watts is not None else 0.2 * self.most_watts
         together = work.running / max(work.busy_ratio, 1e-3)
-        usual = self.agent_tokens_per_second(work.clock_mhz, replace(work, running=together))
+        resident, prefill = work.resident_ratio, work.prefill_per_second
+        usual = self.agent_rates(together, resident, prefill)(work.clock_mhz)
         alone = min(1.0, work.alone_ratio / max(work.busy_ratio, 1e-3))
         running, busy, longer = together, work.busy_ratio, 1.0
         for _ in range(4):  # slower steps make larger batches, which make slower steps
-            rate = self.agent_tokens_per_second(clock_mhz, replace(work, running=running))
+            rate = self.agent_rates(running, resident, prefill)(clock_mhz)
             longer = min(usual / max(rate, 1e-6), 20.0)
             busy = max(work.busy_ratio, 1e-3) * longer**alone
             running = max(1.0, work.running * longer / busy)
@@ -147,6 +169,10 @@ def watched(pace: Pace, work: Work) -> Pace:
     )
 
 
+def _unknown_rate(_clock_mhz: float) -> float:
+    return 1.0
+
+
 def _relative(seen: float, expected: float) -> float:
     return min(0.5, max(-0.5, seen / max(expected, 0.1 * seen) - 1.0))
 
@@ -154,7 +180,8 @@ def _relative(seen: float, expected: float) -> float:
 def rested(pace: Pace, watts: float) -> Pace:
     """Return the models after a second without a running turn."""
     idle = watts if pace.idle_watts is None else pace.idle_watts + 0.05 * (watts - pace.idle_watts)
-    return replace(pace, idle_watts=idle, most_watts=max(pace.most_watts, watts))
+    most = max(pace.most_watts, watts)
+    return Pace(pace.time, pace.time_errors, pace.power, pace.power_errors, idle, most)
 
 
 def _power_features(ghz: float, running: float, prefill_per_second: float) -> tuple[float, ...]:

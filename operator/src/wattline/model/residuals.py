@@ -1,6 +1,6 @@
 """What a model gets wrong, remembered by clock: bends that its formula cannot make."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 CELL_MHZ = 50
 REACH_MHZ = 120.0
@@ -17,9 +17,19 @@ class Residuals:
 
     cells: tuple[tuple[int, float, float], ...] = ()
     """Clock of the cell, observations, mean error."""
+    _expected: dict[float, float] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What was asked for before, by clock: the same few clocks are asked for every second."""
 
     def at(self, clock_mhz: float) -> float:
         """Return the relative error to expect at a clock."""
+        if not self.cells:
+            return 0.0
+        known = self._expected.get(clock_mhz)
+        if known is None:
+            known = self._expected[clock_mhz] = self._at(clock_mhz)
+        return known
+
+    def _at(self, clock_mhz: float) -> float:
         weight, total = DOUBT, 0.0
         low, high = clock_mhz - REACH_MHZ, clock_mhz + REACH_MHZ
         for cell, seen, error in self.cells:

@@ -19,8 +19,9 @@ never seen, it goes up.
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
@@ -95,12 +96,13 @@ def decide(spec: ReplicaOrder, bounds: ClockBounds, state: ClockState, seen: Clo
 
     Held agents and memory come before the objective, the objective before energy.
     """
-    state = replace(state, learnt=after(state.learnt, seen, state.moved_at_seconds))
+    learnt = after(state.learnt, seen, state.moved_at_seconds)
     levels = _levels(bounds.clocks_mhz)
     top = levels[-1]
-    if seen.at_seconds - state.planned_at_seconds >= PLAN_SECONDS and state.learnt.pace.power is not None:
-        state = replace(state, cheapest_mhz=_cheapest(state, levels), planned_at_seconds=seen.at_seconds)
-    wanted, needed, why, detail = _wanted(spec, levels, state, seen)
+    cheapest_mhz, planned_at_seconds = state.cheapest_mhz, state.planned_at_seconds
+    if seen.at_seconds - planned_at_seconds >= PLAN_SECONDS and learnt.pace.power is not None:
+        cheapest_mhz, planned_at_seconds = _cheapest(learnt, levels), seen.at_seconds
+    wanted, needed, why, detail = _wanted(spec, levels, learnt, cheapest_mhz, seen)
     now = min(state.asked_mhz if state.asked_mhz is not None else top, top)
     clock = now
     if wanted > now:
@@ -108,22 +110,25 @@ def decide(spec: ReplicaOrder, bounds: ClockBounds, state: ClockState, seen: Clo
     elif wanted < now and seen.at_seconds - state.moved_at_seconds >= DOWN_SECONDS:
         lower = max((level for level in levels if level < now), default=levels[0])
         known = (
-            state.learnt.lowest_mhz is not None and now >= state.learnt.lowest_mhz
+            learnt.lowest_mhz is not None and now >= learnt.lowest_mhz
         )  # one level beyond is an experiment
         clock = max(lower, wanted) if known else now
     moved = seen.at_seconds if clock != now else state.moved_at_seconds
-    state = replace(state, asked_mhz=clock, moved_at_seconds=moved)
     return ClockDecision(
-        state,
+        ClockState(learnt, cheapest_mhz, planned_at_seconds, clock, moved),
         None if clock == bounds.clocks_mhz[-1] else clock,
-        _demand(state, needed, seen),
+        _demand(learnt, needed, seen),
         why,
         detail,
     )
 
 
 def _wanted(
-    spec: ReplicaOrder, levels: tuple[int, ...], state: ClockState, seen: ClockSeen
+    spec: ReplicaOrder,
+    levels: tuple[int, ...],
+    learnt: Learnt,
+    cheapest_mhz: int | None,
+    seen: ClockSeen,
 ) -> tuple[int, int, Why, str]:
     """Return the clock to go to, the clock the objective could need, and the reason."""
     top = levels[-1]
@@ -131,26 +136,26 @@ def _wanted(
     if seen.resident_tokens is None or not seen.capacity_tokens:
         return top, top, Why.UNKNOWN_LOAD, "how much memory the agents hold is not known"
     resident = seen.resident_tokens / seen.capacity_tokens
-    if state.learnt.work is None or state.cheapest_mhz is None:
+    if learnt.work is None or cheapest_mhz is None:
         return top, top, Why.LEARNING, "nothing known of this replica's pace yet"
     objective = spec.tokens_per_second_per_agent_p5
-    work = replace(
-        state.learnt.work,
-        running=max(state.learnt.work.running, float(seen.running)),
-        resident_ratio=resident,
-    )
-    pace, trim = state.learnt.pace, state.learnt.trim
+    work, trim = learnt.work, learnt.trim
+    rates = learnt.pace.agent_rates(max(work.running, float(seen.running)), resident, work.prefill_per_second)
+    known: dict[int, float] = {}
 
     def rate(level: int) -> float:
-        return pace.agent_tokens_per_second(level, work) * trim
+        found = known.get(level)
+        if found is None:
+            found = known[level] = rates(level) * trim
+        return found
 
     keen = _slowest_above(levels, rate, KEEN_RATIO * rate(top))
     needed = _slowest_above(levels, rate, objective * MARGIN_RATIO)
     if needed > keen:  # beyond, a little speed costs much: only where it makes the difference
         decisive = rate(keen) < objective <= rate(top)
         needed = _slowest_above(levels, rate, objective) if decisive else keen
-    planned = state.cheapest_mhz
-    cheapest = max(next((level for level in levels if level >= planned), top), needed)
+    at = bisect_left(levels, cheapest_mhz)
+    cheapest = max(levels[at] if at < len(levels) else top, needed)
     if seen.waiting > 0:
         keen = _slowest_above(levels, rate, rate(top))  # every agent that is slower keeps another one out
         return keen, keen, Why.AGENTS_HELD, f"{seen.waiting} turns wait for memory"
@@ -184,20 +189,20 @@ def _slowest_above(levels: tuple[int, ...], rate: Callable[[int], float], least:
     return levels[low]
 
 
-def _cheapest(state: ClockState, levels: tuple[int, ...]) -> int:
+def _cheapest(learnt: Learnt, levels: tuple[int, ...]) -> int:
     """Return the fastest level that costs hardly more than the cheapest."""
-    if state.learnt.usual is None:
+    if learnt.usual is None:
         return levels[-1]
-    work, pace = state.learnt.usual, state.learnt.pace
+    work, pace = learnt.usual, learnt.pace
     costs = [pace.marginal_watts(level, work) for level in levels]
     least = min(costs) * ALIKE_RATIO
     return max(level for level, cost in zip(levels, costs, strict=True) if cost <= least)
 
 
-def _demand(state: ClockState, needed_mhz: int, seen: ClockSeen) -> float:
-    if state.learnt.work is None or state.learnt.pace.power is None:
+def _demand(learnt: Learnt, needed_mhz: int, seen: ClockSeen) -> float:
+    if learnt.work is None or learnt.pace.power is None:
         return math.inf
-    work, pace = state.learnt.work, state.learnt.pace
+    work, pace = learnt.work, learnt.pace
     return max(
         pace.busy_watts(needed_mhz, max(work.running, seen.running), work.prefill_per_second), seen.watts
     )

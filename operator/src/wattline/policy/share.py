@@ -101,17 +101,17 @@ def share(domains: Sequence[DomainClaim], claims: Sequence[NodeClaim]) -> tuple[
     bound_by: dict[str, str] = {}
     too_small: dict[str, str] = {}
     for pot in pots:
-        if math.fsum(by_name[name].floor_watts for name in pot.members) > pot.budget_watts:
+        if math.fsum([by_name[name].floor_watts for name in pot.members]) > pot.budget_watts:
             too_small |= dict.fromkeys(pot.members, pot.name)
-    free = {name for name in by_name if name not in too_small}
+    free = [name for name in by_name if name not in too_small]
 
-    for power_class in PowerClass:
-        wanted = {
-            name: min(max(by_name[name].demand_watts, watts[name]), by_name[name].ceiling_watts)
-            for name in free
-            if by_name[name].power_class is power_class
-        }
-        _fill(watts, wanted, by_name, pots, bound_by)
+    wanted_by_class: dict[PowerClass, dict[str, float]] = {power_class: {} for power_class in PowerClass}
+    for name in free:
+        claim = by_name[name]
+        wanted = min(max(claim.demand_watts, claim.floor_watts), claim.ceiling_watts)
+        wanted_by_class[claim.power_class][name] = wanted
+    for wants in wanted_by_class.values():
+        _fill(watts, wants, by_name, pots, bound_by)
     ceilings = {name: max(by_name[name].ceiling_watts, watts[name]) for name in free}
     _fill(watts, ceilings, by_name, pots, bound_by)
 
@@ -152,10 +152,10 @@ def _fill(
     while rising:
         level, full = math.inf, None
         for pot in pots:
-            under = sorted(rising & pot.members)
+            under = rising & pot.members
             if not under:
                 continue
-            room = pot.budget_watts - math.fsum(watts[name] for name in pot.members - rising)
+            room = pot.budget_watts - math.fsum([watts[name] for name in pot.members - rising])
             reached = _level([(watts[n], wanted[n], claims[n].weight) for n in under], room)
             if reached < level:
                 level, full = reached, pot
@@ -169,7 +169,7 @@ def _fill(
 
 def _level(ranges: Sequence[tuple[float, float, float]], room: float) -> float:
     """Return the greatest level at which Σ clip(level × weight, low, high) ≤ room; infinite if all fit."""
-    if math.fsum(high for _, high, _ in ranges) <= room:
+    if math.fsum([high for _, high, _ in ranges]) <= room:
         return math.inf
     steps = sorted(
         [(low / weight, weight) for low, _, weight in ranges]

@@ -1,7 +1,7 @@
 """Power and energy as a driver reports them: on a 100 ms grid, the power as an average of one second."""
 
 from collections import deque
-from math import floor
+from math import floor, inf
 
 GRID_SECONDS = 0.1
 AVERAGE_SECONDS = 1.0
@@ -19,6 +19,9 @@ class Meter:
         self._sampled_seconds = sampled_seconds
         self.energy_joules = 0.0
         """Exact integral since the start."""
+        self._read_seconds = -inf
+        """Up to when the readings below were taken: they are asked for oftener than time passes."""
+        self._watts = self._instant_watts = watts
         self._points: deque[tuple[float, float]] = deque(
             [(at_seconds - 2 * AVERAGE_SECONDS, -2 * AVERAGE_SECONDS * watts), (at_seconds, 0.0)]
         )
@@ -35,15 +38,25 @@ class Meter:
     @property
     def watts(self) -> float:
         """Average of the second before the last grid point."""
-        tick = self._tick()
-        return (self._energy_at(tick) - self._energy_at(tick - AVERAGE_SECONDS)) / AVERAGE_SECONDS
+        if self._points[-1][0] != self._read_seconds:
+            self._read()
+        return self._watts
 
     @property
     def instant_watts(self) -> float:
         """Average of the last whole grid interval, or of that part of it which the sensor covers."""
+        if self._points[-1][0] != self._read_seconds:
+            self._read()
+        return self._instant_watts
+
+    def _read(self) -> None:
         tick, covered = self._tick(), self._sampled_seconds
         ended = tick - (GRID_SECONDS - covered)
-        return (self._energy_at(ended) - self._energy_at(tick - GRID_SECONDS)) / covered
+        now = self._energy_at(tick)
+        self._watts = (now - self._energy_at(tick - AVERAGE_SECONDS)) / AVERAGE_SECONDS
+        then = now if ended == tick else self._energy_at(ended)
+        self._instant_watts = (then - self._energy_at(tick - GRID_SECONDS)) / covered
+        self._read_seconds = self._points[-1][0]
 
     def _tick(self) -> float:
         return floor(self._points[-1][0] / GRID_SECONDS + 1e-9) * GRID_SECONDS
