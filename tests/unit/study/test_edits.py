@@ -6,7 +6,14 @@ from wattline.api.base import Metadata
 from wattline.api.inferencepool import Endpoint, InferencePool, InferencePoolSpec
 from wattline.api.powerdomain import Budget, PowerDomain, PowerDomainSpec
 from wattline.model.fleet import Fleet
-from wattline.study.edits import EditError, with_budgets, with_replicas
+from wattline.sim.changes import BudgetChange, Do, ReplicaChange
+from wattline.study.edits import (
+    EditError,
+    budget_changes,
+    replica_changes,
+    with_budgets,
+    with_replicas,
+)
 
 
 def domain(name, watts=20000.0, reserved=0.0):
@@ -56,6 +63,22 @@ def test_a_pool_is_meant_by_its_name_with_or_without_its_namespace(name, index):
     assert len(after.pools[1 - index].spec.active()) == 4
 
 
+def test_a_budget_for_later_changes_nothing_at_the_start():
+    edits = ["row-a=18000", "row-a=-10%@2h", "row-b=19000@90s"]
+    before = with_budgets(fleet(), edits)
+
+    assert before.domains[0].spec.budget.watts == 18000
+    assert budget_changes(before, edits) == (
+        BudgetChange(7200.0, "row-a", 16200.0), BudgetChange(90.0, "row-b", 19000.0),
+    )  # fmt: skip
+
+
+def test_replicas_fail_and_come_back_when_it_is_said():
+    assert replica_changes(fleet(), ["coder/r0=stop@30min", "chat/r1=deep-sleep@1.5h"]) == (
+        ReplicaChange(1800.0, "agents/coder", "r0", Do.STOP), ReplicaChange(5400.0, "chat", "r1", Do.DEEP_SLEEP),
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
@@ -69,6 +92,12 @@ def test_a_pool_is_meant_by_its_name_with_or_without_its_namespace(name, index):
         (lambda: with_replicas(fleet(), ["coder=0"]), "expected a number of replicas, 1 or more"),
         (lambda: with_replicas(fleet(), ["cooder=2"]), "no InferencePool named cooder.*there is: agents/coder, chat"),
         (lambda: with_budgets(Fleet(), ["row-a=1"]), "there is: none"),
+        (lambda: with_budgets(fleet(), ["row-a=1@noon"]), "noon is no time; write 600s, 30min or 2h"),
+        (lambda: budget_changes(fleet(), ["row=1@2h"]), "no PowerDomain named row"),
+        (lambda: replica_changes(fleet(), ["coder/r0=stop"]), "say when, in s, min or h"),
+        (lambda: replica_changes(fleet(), ["coder=stop@2h"]), "name the replica as POOL/REPLICA"),
+        (lambda: replica_changes(fleet(), ["coder/r0=explode@2h"]), "explode happens to no replica; there is: stop, drain"),
+        (lambda: replica_changes(fleet(), ["coda/r0=stop@2h"]), "no InferencePool named coda"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_said_with_its_remedy(edit, said):

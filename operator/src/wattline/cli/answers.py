@@ -13,6 +13,8 @@ def show(answer: Answer, out: Console) -> None:
     out.print("Simulated, not a hardware result", style="bold", highlight=False)
     for name, text in asked.lines(answer):
         out.print(f"{name:<10}{text}", highlight=False, markup=False, soft_wrap=True)
+    for note in answer.notes:
+        out.print(f"{'trace':<10}{note}", highlight=False, markup=False, soft_wrap=True)
     for table in (_pools(answer), _domains(answer), _whole(answer)):
         if table.row_count:
             out.print()

@@ -11,14 +11,16 @@ import click
 import yaml
 
 from wattline.cli.options import files_option
+from wattline.cli.trace_options import TRACES, sources
 from wattline.doors import manifests
 from wattline.model.errors import ManifestError
 from wattline.model.fleet import Fleet
 from wattline.policy.route import Mode
+from wattline.sim.changes import Change
 from wattline.sim.recording import TraceError
 from wattline.sim.scenario import ScenarioError
-from wattline.study.edits import EditError, with_budgets, with_replicas
-from wattline.study.question import Question
+from wattline.study.edits import EditError, budget_changes, replica_changes, with_budgets, with_replicas
+from wattline.study.question import SENSORS, Question
 from wattline.study.results import ResultError
 from wattline.study.workers import WorkersError
 from wattline.world.curve import SHAPES
@@ -36,23 +38,20 @@ _FLEET = (
     click.option("--kubeconfig", type=click.Path(dir_okay=False, path_type=Path),
                  help="With --from-cluster: kubeconfig file; $KUBECONFIG or ~/.kube/config when unset."),
     click.option("--context", help="With --from-cluster: context of the kubeconfig; its current one when unset."),
-    click.option("--budget", "budgets", multiple=True, metavar="DOMAIN=WATTS|±WATTS|±N%",
-                 help="What if a domain's budget were another: row-a=-10%, row-a=+500 or row-a=18000. Repeatable."),
+    click.option("--budget", "budgets", multiple=True, metavar="DOMAIN=WATTS|±WATTS|±N%[@TIME]",
+                 help="What if a domain's budget were another: row-a=-10%, row-a=+500 or row-a=18000; row-a=-10%@2h "
+                      "from then on (s, min, h). Repeatable."),
     click.option("--replicas", "replicas", multiple=True, metavar="POOL=N",
                  help="What if a pool had another number of replicas: coder=6. Repeatable."),
+    click.option("--event", "events", multiple=True, metavar="POOL/REPLICA=WHAT@TIME",
+                 help="What if something happened to a replica: coder/coder-0=stop@30min; stop, drain, start, sleep, "
+                      "deep-sleep or wake. Repeatable."),
     click.option("--gpus-per-node", type=click.IntRange(min=1), default=8, show_default=True,
                  help="GPUs of the nodes that pods stand on, where no manifest lists them."),
 )  # fmt: skip
 
 _WORK = (
-    click.option("--trace", type=click.Path(path_type=Path),
-                 help="Recorded agents: agentcgroup llm_calls or Claude Code requests, CSV or CSV.gz, or their folder. "
-                      "Runs are generated when unset."),
-    click.option("--arrivals", type=click.Path(path_type=Path),
-                 help="When runs start: Azure conv CSV, Mooncake JSON lines or ServeGen rate windows; Poisson when unset."),
-    click.option("--rate", type=click.FloatRange(min=0, min_open=True),
-                 help="Runs per second: of the Poisson process, or what the arrivals are scaled to. "
-                      "[default: 0.01 for each replica]"),
+    *TRACES,
     click.option("--pool", "pools", multiple=True, metavar="POOL[=RATE]",
                  help="The InferencePool that gets the runs, where there are several; repeatable, each with a rate "
                       "of its own if said."),
@@ -73,6 +72,8 @@ _POLICIES = (
                  help="Whether new agents wait while memory is short."),
     click.option("--product", type=click.Choice(sorted(PRODUCTS)), default="h100", show_default=True,
                  help="What the GPUs are."),
+    click.option("--sensors", type=click.Choice(sorted(SENSORS)), default="exact", show_default=True,
+                 help="What policies see: the world as it is, or as coarse and late as machines and networks tell it."),
     click.option("--shape", type=click.Choice(sorted(SHAPES)), default="perseus", show_default=True,
                  help="Clock-power curve of the simulated GPUs."),
 )  # fmt: skip
@@ -130,13 +131,18 @@ def question(
     fleet = with_replicas(with_budgets(of.fleet, options["budgets"]), options["replicas"])
     edits = [f"--budget {text}" for text in options["budgets"]]
     edits += [f"--replicas {text}" for text in options["replicas"]]
+    edits += [f"--event {text}" for text in options["events"]]
+    changes: tuple[Change, ...] = (
+        *budget_changes(fleet, options["budgets"]),
+        *replica_changes(fleet, options["events"]),
+    )
     made = Question(
         fleet=fleet,
         origin=of.origin,
         pools=options["pools"],
-        trace=options["trace"],
-        arrivals=options["arrivals"],
+        parts=sources(options),
         rate=options["rate"],
+        load=options["load"],
         hours=options["hours"],
         shared_prefix=options["shared_prefix"] == "on",
         routing=options["routing"],
@@ -148,6 +154,8 @@ def question(
         gpus_per_node=options["gpus_per_node"],
         seed=seed,
         what_if=tuple(edits),
+        changes=changes,
+        sensors=options["sensors"],
         series_seconds=series_seconds,
     )
     made.check()

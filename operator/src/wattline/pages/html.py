@@ -8,7 +8,7 @@ body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 76rem; marg
 h1 { font-size: 1.5rem; margin-bottom: .2rem; }
 h2 { font-size: 1.1rem; margin-top: 2rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .35rem .6rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }
+th, td { padding: .35rem .5rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }
 th:first-child, td:first-child, td:last-child { text-align: left; }
 td:last-child { white-space: normal; }
 svg { width: 100%; height: auto; }

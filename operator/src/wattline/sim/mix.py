@@ -40,6 +40,24 @@ class Source:
     workload: str | None = None
     """Which one, where the file holds several."""
 
+    def __str__(self) -> str:
+        name = f"{self.name}=" if self.name else ""
+        weight = f":{self.weight:g}" if self.weight != 1 else ""
+        rate = f" at {self.rate_per_second:g} runs/s" if self.rate_per_second is not None else ""
+        return f"{name}{self.trace or 'generated'}{weight}{rate}"
+
+    @property
+    def recorded(self) -> bool:
+        """Whether it needs no rate to be asked for: it has one, or its arrivals stand as recorded."""
+        if self.rate_per_second is not None or self.arrivals not in {None, POISSON}:
+            return True
+        return self.arrivals is None and self.timed
+
+    @property
+    def timed(self) -> bool:
+        """Whether the trace says when its sessions began."""
+        return self.trace is not None and traces.timed(self.trace)
+
     @property
     def files(self) -> tuple[Path, ...]:
         """What is read."""
@@ -67,14 +85,18 @@ def work(
     shared_prefix: bool = True,
     load: float = 1.0,
     default_rate_per_second: float = 0.01,
+    stream: str = "",
+    longest_tokens: int | None = None,
 ) -> Work:
     """Return the arrivals of one trace, or of a mix.
 
     ``rate_per_second`` is of runs of all parts together; where unset, arrivals that were recorded stand as they are and
     the others come at the default rate. ``load`` multiplies every rate, and lets recorded time pass so much faster. Every part draws from streams of its own, named by the seed and the part, so
-    that a part more or less moves no draw of another. Raises `TraceError`.
+    that a part more or less moves no draw of another; ``stream`` sets one work's draws apart from another's of the same
+    seed. Runs that need more than ``longest_tokens`` are counted. Raises `TraceError`, also where no run is left.
     """
-    _check(sources)
+    check(sources)
+    draws = f"{seed}/{stream}" if stream else seed
     if not load > 0:
         raise TraceError(f"load {load:g}: expected a factor above 0")
     shares = sum(source.weight for source in sources if source.rate_per_second is None)
@@ -89,12 +111,16 @@ def work(
             rate = rate_per_second * share
         if rate is not None:
             rate *= load
-        recording = _recording(source, rate, hours, seed, shared_prefix=shared_prefix)
+        recording = _recording(source, rate, hours, seed, draws, shared_prefix=shared_prefix)
         told.append(recording.source)
         seen.extend(recording.notes)
+        long = None if longest_tokens is None else too_long(recording, longest_tokens)
+        if long is not None and long.count == sum(1 for _ in recording.each()):
+            raise TraceError(f"{recording.source or 'generated runs'}: no run can be played: {long}")
+        seen.extend(() if long is None else (long,))
         if rate is None and _how(source, recording) == POISSON:
             rate = default_rate_per_second * share * load
-        parts.append(_schedule(source, recording, rate, hours, seed, load, notes))
+        parts.append(_schedule(source, recording, rate, hours, draws, load, notes))
     together = parts[0] if len(parts) == 1 else Together(tuple(parts))
     return Work(together, tuple(text for text in told if text), (*seen, *notes.all()))
 
@@ -112,7 +138,8 @@ def too_long(recording: Recording, longest_tokens: int) -> Note | None:
     return Note(what, len(found), f"{recording.source}: run {found[0].id}")
 
 
-def _check(sources: tuple[Source, ...]) -> None:
+def check(sources: tuple[Source, ...]) -> None:
+    """Raise `TraceError` where traces cannot be played together."""
     names = [source.name for source in sources]
     if not sources:
         raise TraceError("no trace to play")
@@ -127,11 +154,19 @@ def _check(sources: tuple[Source, ...]) -> None:
 
 
 def _recording(
-    source: Source, rate: float | None, hours: float, seed: int | str, *, shared_prefix: bool
+    source: Source,
+    rate: float | None,
+    hours: float,
+    seed: int | str,
+    draws: int | str,
+    *,
+    shared_prefix: bool,
 ) -> Recording:
     if source.trace is None:
         return _generated(f"{seed}/{source.name}/runs" if source.name else seed, shared_prefix)
-    return _loaded(source.trace, shared_prefix, f"{seed}/{source.name}/lengths", hours, rate, source.workload)
+    return _loaded(
+        source.trace, shared_prefix, f"{draws}/{source.name}/lengths", hours, rate, source.workload
+    )
 
 
 def _schedule(

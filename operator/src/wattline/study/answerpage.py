@@ -26,7 +26,7 @@ _LABEL = (
 def page(answer: Answer) -> str:
     """Return the whole page."""
     report = answer.report
-    name = asked.fleet(answer.question)
+    name = asked.gpus(answer.question)
     said = [(f"{each.text}.", "alarm" if each.alarming else "") for each in sentences(answer)]
     body = [
         f"<h1>Simulated: {escape(name)}</h1>",
@@ -49,8 +49,8 @@ def page(answer: Answer) -> str:
 
 
 _POOL_HEADINGS = (
-    "pool", "replicas", "runs done", "run, median", "run, P95", "first token, median", "first token, P99",
-    "agent rate, P5", "asked", "recomputed", "energy of a run",
+    "pool", "replicas", "runs done", "run P50", "run P95", "first token P50", "P99", "agent rate P5", "asked",
+    "recomputed", "energy of a run",
 )  # fmt: skip
 _DOMAIN_HEADINGS = ("domain", "GPUs", "budget for GPUs", "mean draw", "highest second", "over budget")
 
@@ -157,7 +157,7 @@ def _over_time(answer: Answer, series: Series) -> list[Draw]:
 def _by_pool(axis: Axes, at: Sequence[float], values: Mapping[str, Sequence[int]]) -> None:
     for index, (name, column) in enumerate(values.items()):
         axis.plot(at[1:], column, color=plots.colour(index), linewidth=1.1, label=name)
-    axis.set_ylim(bottom=0)
+    axis.set_ylim(0, 1.05 * max(1, *(max(column) for column in values.values())))
     _legend(axis, values)
 
 

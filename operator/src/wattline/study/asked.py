@@ -4,6 +4,7 @@ from collections import Counter
 from importlib.metadata import version
 
 from wattline.model.fleet import full_name
+from wattline.sim.mix import OWN, POISSON, Source
 from wattline.study.question import Answer, Question
 
 
@@ -22,36 +23,47 @@ def lines(answer: Answer) -> list[tuple[str, str]]:
     return out
 
 
+def gpus(question: Question) -> str:
+    """Return how many GPUs stand on how many nodes."""
+    endpoints = [endpoint for pool in question.standing().pools for endpoint in pool.spec.endpoints]
+    count = len({uuid for endpoint in endpoints for uuid in endpoint.gpus})
+    return f"{count} {question.product} on {_count(len({endpoint.node for endpoint in endpoints}), 'node')}"
+
+
 def fleet(question: Question) -> str:
     """Return what stands in a fleet."""
-    of = question.standing()
-    gpus = {uuid for pool in of.pools for endpoint in pool.spec.endpoints for uuid in endpoint.gpus}
-    nodes = {endpoint.node for pool in of.pools for endpoint in pool.spec.endpoints}
-    models = Counter(pool.spec.model for pool in of.pools)
-    return (
-        f"{len(gpus)} {question.product} on {_count(len(nodes), 'node')}, {_count(len(of.pools), 'pool')} of "
-        f"{', '.join(models)}, {_count(len(of.domains), 'power domain')}"
-    )
+    of = question.fleet
+    models = ", ".join(Counter(pool.spec.model for pool in of.pools))
+    return f"{gpus(question)}, {_count(len(of.pools), 'pool')} of {models}, {_count(len(of.domains), 'power domain')}"
 
 
 def _agents(question: Question) -> str:
-    runs = (
-        "generated runs, shaped like recorded ones (--trace plays yours)"
-        if question.trace is None
-        else f"runs of {question.trace}"
-    )
     rates = [
         f"{'' if len(question.loads()) == 1 else full_name(load.pool) + ' '}{load.runs_per_second:g} runs/s"
         for load in question.loads()
         if load.runs_per_second is not None
     ]
-    when = (
-        f"Poisson, {', '.join(rates)}"
-        if question.arrivals is None
-        else f"as in {question.arrivals}" + (f" at {', '.join(rates)}" if rates else "")
-    )
+    rate = ", ".join(rates)
     prefix = "" if question.shared_prefix else ", no opening prompt shared"
-    return f"{runs}{prefix}; {when}, for {question.hours:g} h"
+    played = "; ".join(f"{_runs(source)}{prefix}; {_when(source, rate)}" for source in question.sources)
+    return f"{played}{'' if question.load == 1 else f', times {question.load:g}'}, for {question.hours:g} h"
+
+
+def _runs(source: Source) -> str:
+    """Return which runs are played."""
+    if source.trace is None:
+        return "generated runs, shaped like recorded ones (--trace plays yours)"
+    return f"runs of {source}"
+
+
+def _when(source: Source, rate: str) -> str:
+    """Return when they arrive; the rate is that of all parts of a mix together."""
+    at = f" at {rate}" if rate and source.rate_per_second is None else ""
+    if source.arrivals not in {None, OWN, POISSON}:
+        return f"as in {source.arrivals}{at}"
+    if source.arrivals == POISSON or not source.timed:
+        return f"Poisson, {rate}" if at else "Poisson"
+    return f"as recorded{at}"
 
 
 def _count(number: int, what: str) -> str:

@@ -22,7 +22,7 @@ _LABEL = (
 def page(found: Comparison, before: str, after: str) -> str:
     """Return the whole page."""
     shown = [row for row in found.rows if row.verdict is not Verdict.EQUAL]
-    asked = [(name, f"A: {one}   B: {other}") for name, one, other in found.asked]
+    asked = [(name, f"{one} → {other}") for name, one, other in found.asked]
     body = [
         "<h1>Two variants, seed by seed</h1>",
         html.note(_LABEL),

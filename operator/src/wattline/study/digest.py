@@ -41,7 +41,12 @@ def of_file(path: Path) -> str:
 
 def of_fleet(fleet: Fleet) -> str:
     """Return the hash of what a fleet's objects ask for."""
-    things: tuple[Object[Any, Any], ...] = (*fleet.domains, *fleet.pools, *fleet.workflows)
+    things: tuple[Object[Any, Any], ...] = (
+        *fleet.domains,
+        *fleet.pools,
+        *fleet.workflows,
+        *fleet.profiles,
+    )
     return of_values(
         {
             f"{thing.kind}/{thing.metadata.namespace or ''}/{thing.metadata.name}": thing.spec.model_dump(

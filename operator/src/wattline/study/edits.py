@@ -1,4 +1,4 @@
-"""What-if: other budgets and other numbers of replicas than a fleet's objects say."""
+"""What-if: other budgets and replicas than a fleet's objects say, from the start or from a moment on."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,10 @@ from pydantic import ValidationError
 from wattline.api.inferencepool import InferencePool
 from wattline.api.powerdomain import PowerDomain
 from wattline.model.fleet import Fleet, full_name
+from wattline.sim.changes import BudgetChange, Do, ReplicaChange
 
+_TIMED = re.compile(r"(?P<edit>.*)@(?P<number>\d+(?:\.\d+)?)(?P<unit>s|min|h)")
+_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 _CHANGE = re.compile(r"(?P<sign>[+-]?)(?P<number>\d+(?:\.\d+)?)(?P<percent>%?)")
 
 
@@ -35,9 +38,14 @@ class Edit:
 
 
 def with_budgets(fleet: Fleet, texts: Iterable[str]) -> Fleet:
-    """Return the fleet with other budgets: ``row-a=18000`` sets watts, ``row-a=-10%`` and ``row-a=+500`` change them."""
+    """Return the fleet with other budgets from the start on.
+
+    ``row-a=18000`` sets watts, ``row-a=-10%`` and ``row-a=+500`` change them; ``row-a=-10%@2h`` is for later.
+    """
     domains = list(fleet.domains)
     for text in texts:
+        if timed(text)[1] is not None:
+            continue
         edit = Edit.of(text, "row-a=-10% or row-a=18000")
         names = [domain.metadata.name for domain in domains]
         at = _index(edit.name, names, "PowerDomain")
@@ -53,6 +61,47 @@ def with_replicas(fleet: Fleet, texts: Iterable[str]) -> Fleet:
         at = _index(edit.name, [full_name(pool) for pool in pools], "InferencePool")
         pools[at] = _sized(pools[at], edit)
     return replace(fleet, pools=tuple(pools))
+
+
+def budget_changes(fleet: Fleet, texts: Iterable[str]) -> tuple[BudgetChange, ...]:
+    """Return the budgets that become others at a moment: ``row-a=-10%@2h``, of what they were at the start."""
+    out = []
+    for text in texts:
+        told, at_seconds = timed(text)
+        if at_seconds is not None:
+            edit = Edit.of(told, "row-a=-10%@2h")
+            at = _index(edit.name, [domain.metadata.name for domain in fleet.domains], "PowerDomain")
+            domain = _budgeted(fleet.domains[at], edit)
+            out.append(BudgetChange(at_seconds, domain.metadata.name, domain.spec.budget.watts))
+    return tuple(out)
+
+
+def replica_changes(fleet: Fleet, texts: Iterable[str]) -> tuple[ReplicaChange, ...]:
+    """Return what happens to replicas: ``coder/r0=stop@30min``, ``agents/coder/r0=sleep@2h``."""
+    out = []
+    for text in texts:
+        told, at_seconds = timed(text)
+        if at_seconds is None:
+            raise EditError(f"{text!r}: say when, in s, min or h, e.g. coder/coder-0=stop@30min")
+        edit = Edit.of(told, "coder/coder-0=stop@30min")
+        pool, slash, replica = edit.name.rpartition("/")
+        if not slash:
+            raise EditError(f"{text!r}: name the replica as POOL/REPLICA, e.g. coder/coder-0=stop@30min")
+        if edit.value not in list(Do):
+            raise EditError(f"{text!r}: {edit.value} happens to no replica; there is: {', '.join(Do)}")
+        at = _index(pool, [full_name(each) for each in fleet.pools], "InferencePool")
+        out.append(ReplicaChange(at_seconds, full_name(fleet.pools[at]), replica, Do(edit.value)))
+    return tuple(out)
+
+
+def timed(text: str) -> tuple[str, float | None]:
+    """Return what is told without its ``@TIME``, and that time in seconds."""
+    match = _TIMED.fullmatch(text)
+    if match is not None:
+        return match["edit"], float(match["number"]) * _SECONDS[match["unit"]]
+    if "@" in text:
+        raise EditError(f"{text!r}: {text.rpartition('@')[2]} is no time; write 600s, 30min or 2h")
+    return text, None
 
 
 def _budgeted(domain: PowerDomain, edit: Edit) -> PowerDomain:

@@ -52,7 +52,7 @@ def share(part: float, whole: float) -> str:
 
 def _pools(answer: Answer) -> Iterator[Sentence]:
     for pool in answer.report.pools:
-        yield from _objective(pool)
+        yield from _objective(pool, answer)
         open_runs = pool.runs_offered - pool.runs_finished - pool.runs_outgrown
         if open_runs:
             yield Sentence(
@@ -68,7 +68,7 @@ def _pools(answer: Answer) -> Iterator[Sentence]:
         if pool.recomputed_ratio >= MUCH_RECOMPUTED:
             yield Sentence(
                 f"{share(pool.recomputed_ratio, 1)} of {pool.name}'s computed prompt tokens had been computed before: "
-                "memory is short; try --admission on, more replicas or a lower --rate",
+                f"memory is short; {_more_room(answer)}",
                 alarming=True,
             )
         if pool.sessions_returned:
@@ -77,7 +77,20 @@ def _pools(answer: Answer) -> Iterator[Sentence]:
             )
 
 
-def _objective(pool: PoolReport) -> Iterator[Sentence]:
+def _faster(answer: Answer) -> str:
+    question = answer.question
+    helps = ["more replicas", "a lower --rate"]
+    helps += ["a higher --clock"] if question.clock.isdecimal() else []
+    helps += ["a larger budget"] if question.cap != "none" and question.fleet.domains else []
+    return f"{', '.join(helps[:-1])} or {helps[-1]} help"
+
+
+def _more_room(answer: Answer) -> str:
+    first = "" if answer.question.admission else "try --admission on, "
+    return f"{first}more replicas or a lower --rate help"
+
+
+def _objective(pool: PoolReport, answer: Answer) -> Iterator[Sentence]:
     asked, got = pool.objective_tokens_per_second, pool.tokens_per_second_per_agent_p5
     if got is None:
         return
@@ -88,7 +101,7 @@ def _objective(pool: PoolReport) -> Iterator[Sentence]:
     else:
         yield Sentence(
             f"{pool.name} misses its objective: 5 of 100 agent windows get less than {got:.1f} tok/s ({asked:g} asked); "
-            "more replicas, a lower --rate or a larger budget help",
+            f"{_faster(answer)}",
             alarming=True,
         )
 

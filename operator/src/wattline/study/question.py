@@ -1,21 +1,21 @@
 """One call of ``wattline simulate``: what is asked, in values that can be kept, hashed and sent elsewhere."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from random import Random
 from typing import get_args
 
 from wattline.api.inferencepool import InferencePool
 from wattline.model.fleet import Fleet, full_name
 from wattline.policy.route import Mode
-from wattline.sim import arrivals, traces
-from wattline.sim.generate import generate
-from wattline.sim.recording import Recording, TraceError
+from wattline.sim import mix
+from wattline.sim.changes import Change
+from wattline.sim.recording import TraceError
 from wattline.sim.report import Report
 from wattline.sim.scenario import Cap, Scenario, ScenarioError, Served, chosen_pool, physics_of
+from wattline.sim.sensors import EXACT, REAL
 from wattline.sim.simulate import simulate
 from wattline.sim.standing import stood, wanted
 from wattline.study import digest
@@ -23,8 +23,7 @@ from wattline.world.curve import SHAPES
 from wattline.world.gpu import PRODUCTS
 from wattline.world.profiled import engines_of
 
-GENERATED_RUNS = 68
-"""As many as the recorded runs that the generator is shaped like."""
+SENSORS = {"exact": EXACT, "real": REAL}
 
 RUNS_PER_SECOND_OF_A_REPLICA = 0.01
 """Rate where nobody says one."""
@@ -44,7 +43,11 @@ class Question:
     trace: Path | None = None
     """Recorded runs; generated ones when unset."""
     arrivals: Path | None = None
-    """Moments at which runs start; Poisson when unset."""
+    """Moments at which runs start; the trace's own, or Poisson, when unset."""
+    parts: tuple[mix.Source, ...] = ()
+    """Several traces, or one that is played otherwise, instead of ``trace`` and ``arrivals``."""
+    load: float = 1.0
+    """Multiplies every rate; recorded time passes so much faster."""
     rate: float | None = None
     """Runs per second."""
     hours: float = 3.0
@@ -60,11 +63,22 @@ class Question:
     """Of nodes that no manifest lists."""
     seed: int = 0
     what_if: tuple[str, ...] = ()
-    """Edits of the fleet, as told."""
+    """Edits of the fleet and changes, as told."""
+    changes: tuple[Change, ...] = ()
+    """What happens while it is played."""
+    sensors: str = "exact"
+    """exact, or real: as coarse and as late as machines and networks make readings."""
     series_seconds: float | None = None
 
+    @property
+    def sources(self) -> tuple[mix.Source, ...]:
+        """What is played, and when."""
+        moments = None if self.arrivals is None else str(self.arrivals)
+        return self.parts or (mix.Source(self.trace, arrivals=moments),)
+
     def check(self) -> None:
-        """Raise `ScenarioError` where the question cannot be asked, without playing anything."""
+        """Raise `ScenarioError` or `TraceError` where the question cannot be asked, without playing anything."""
+        mix.check(self.sources)
         fleet = self.standing()
         for load in self.loads():
             physics_of(chosen_pool(fleet, full_name(load.pool)), self.product, engines_of(fleet.profiles))
@@ -82,8 +96,9 @@ class Question:
             "asked.fleet": self.origin,
             "asked.what_if": " ".join(self.what_if) or None,
             "asked.pool": " ".join(full_name(load.pool) for load in self.loads()),
-            "asked.trace": None if self.trace is None else str(self.trace),
-            "asked.arrivals": None if self.arrivals is None else str(self.arrivals),
+            "asked.trace": _joined(None if each.trace is None else str(each) for each in self.sources),
+            "asked.arrivals": _joined(each.arrivals for each in self.sources),
+            "asked.load": self.load,
             "asked.rate": _total(load.runs_per_second for load in self.loads()),
             "asked.hours": self.hours,
             "asked.shared_prefix": "on" if self.shared_prefix else "off",
@@ -94,6 +109,7 @@ class Question:
             "asked.shape": self.shape,
             "asked.product": self.product,
             "asked.gpus_per_node": self.gpus_per_node,
+            "asked.sensors": self.sensors,
             "asked.seed": self.seed,
         }
 
@@ -115,37 +131,47 @@ class Question:
             if rate > 0:
                 return rate
             raise ScenarioError(f"pool {full_name(pool)}={told}: expected runs per second above 0, e.g. 0.02")
-        if self.rate is None and self.arrivals is None:
+        if self.rate is None and not any(source.recorded for source in self.sources):
             return RUNS_PER_SECOND_OF_A_REPLICA * wanted(pool)
         return self.rate
 
     def key(self) -> str:
         """Return the hash of all that decides the answer: the question, its files, and the code."""
         files = {
-            name: None if path is None else _file(path)
-            for name, path in (("trace", self.trace), ("arrivals", self.arrivals))
+            f"source {index}": {
+                "is": str(replace(source, trace=None, arrivals=None)),
+                "arrivals": source.arrivals if source.arrivals in {None, mix.OWN, mix.POISSON} else "file",
+                "files": [_file(path) for path in source.files],
+            }
+            for index, source in enumerate(self.sources)
         }
-        by_hash = {"asked.fleet", "asked.what_if", "asked.trace", "asked.arrivals"}
+        by_hash = {"asked.fleet", "asked.trace", "asked.arrivals"}
         named = {name: value for name, value in self.asked().items() if name not in by_hash}
         hashes = {"fleet": digest.of_fleet(self.fleet), "code": digest.of_code()}
         return digest.of_values({**named, **hashes, **files})
 
-    def scenario(self) -> tuple[Scenario, digest.Work]:
-        """Return the scenario, and the hash of its work for when the work is done."""
+    def scenario(self) -> tuple[Scenario, digest.Work, tuple[str, ...]]:
+        """Return the scenario, the hash of its work for when the work is done, and what is to be said of its traces."""
         self.check()
-        recording = _recording(self.trace, self.seed, self.shared_prefix)
         loads = self.loads()
         work = digest.Work()
+        notes: dict[str, None] = {}
         served = []
         for load in loads:
             name = full_name(load.pool)
-            rng = Random(self.seed if len(loads) == 1 else f"{self.seed}/{name}")
-            starts = (
-                arrivals.poisson(load.runs_per_second or 0.0, self.hours, rng)
-                if self.arrivals is None
-                else arrivals.recorded(self.arrivals, load.runs_per_second, self.hours, rng)
+            made = mix.work(
+                self.sources,
+                rate_per_second=load.runs_per_second,
+                hours=self.hours,
+                seed=self.seed,
+                shared_prefix=self.shared_prefix,
+                load=self.load,
+                default_rate_per_second=RUNS_PER_SECOND_OF_A_REPLICA * wanted(load.pool),
+                stream="" if len(loads) == 1 else name,
+                longest_tokens=self._longest_tokens(load.pool),
             )
-            served.append(Served(name, tuple(work.passing(name, arrivals.schedule(recording, starts, rng)))))
+            notes.update(dict.fromkeys((*made.told, *map(str, made.notes))))
+            served.append(Served(name, tuple(work.passing(name, made.arrivals))))
         return (
             Scenario(
                 fleet=self.fleet,
@@ -158,11 +184,23 @@ class Question:
                 cap=self.cap,  # type: ignore[arg-type]  # check() has refused all others
                 shape=SHAPES[self.shape],
                 gpus_per_node=self.gpus_per_node,
+                changes=self.changes,
+                sensors=SENSORS[self.sensors],
                 seed=self.seed,
                 series_seconds=self.series_seconds,
             ),
             work,
+            tuple(notes),
         )
+
+    def _longest_tokens(self, pool: InferencePool) -> int:
+        """Return the most tokens that any run may have to be played."""
+        standing = self.standing()
+        engines = physics_of(
+            chosen_pool(standing, full_name(pool)), self.product, engines_of(standing.profiles)
+        )
+        admissible = int(pool.spec.memory.never_above * min(each.capacity_tokens for each in engines))
+        return min(admissible, *(each.max_context_tokens for each in engines))
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +217,10 @@ def _total(rates: Iterable[float | None]) -> float | None:
     return None if None in known else sum(rate for rate in known if rate is not None)
 
 
+def _joined(texts: Iterable[str | None], between: str = " ") -> str | None:
+    return between.join(text for text in texts if text is not None) or None
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a simulation answered, and what it was asked."""
@@ -186,6 +228,8 @@ class Answer:
     question: Question
     report: Report
     hashes: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    """Formats of the traces, and what their readers noticed."""
 
     def flat(self) -> dict[str, Value]:
         """Return one flat object: the report's names, those of pools and domains with their name in front, what
@@ -196,12 +240,18 @@ class Answer:
             whole |= {
                 f"pools.{pool.name}.{key}": value for key, value in pool.flat().items() if key != "name"
             }
-        return {**whole, **self.question.asked(), **self.hashes, "version": version("wattline")}
+        return {
+            **whole,
+            **self.question.asked(),
+            **self.hashes,
+            "trace_notes": _joined(self.notes, "; "),
+            "version": version("wattline"),
+        }
 
 
 def answer(question: Question) -> Answer:
     """Play a question."""
-    scenario, work = question.scenario()
+    scenario, work, notes = question.scenario()
     report = simulate(scenario)
     return Answer(
         question=question,
@@ -210,9 +260,10 @@ def answer(question: Question) -> Answer:
             "question_sha256": question.key(),
             "work_sha256": work.hexdigest(),
             "fleet_sha256": digest.of_fleet(question.fleet),
-            "trace_sha256": "" if question.trace is None else _file(question.trace),
+            "trace_sha256": " ".join(_file(path) for each in question.sources for path in each.files[:1]),
             "code_sha256": digest.of_code(),
         },
+        notes=notes,
     )
 
 
@@ -228,13 +279,6 @@ def clock_of(text: str, product: str) -> int | str | None:
             f"clock: {text} MHz is not a clock of {product}: {min(clocks)} to {max(clocks)} MHz"
         )
     return int(text)
-
-
-@lru_cache(maxsize=2)
-def _recording(trace: Path | None, seed: int, shared: bool) -> Recording:
-    if trace is None:
-        return generate(GENERATED_RUNS, seed, shared_prefix=shared)
-    return traces.load(trace, shared_prefix=shared)
 
 
 @lru_cache(maxsize=16)

@@ -84,6 +84,6 @@ def _panel(quantity: Quantity, made: Sequence[Variant]) -> Draw:
                 )
         axis.set_yticks(range(len(made)), [variant.name for variant in reversed(made)])
         axis.set_ylim(-0.6, len(made) - 0.4)
-        axis.set_xlim(left=0)
+        axis.set_xlim(left=0, right=None if axis.get_xlim()[1] > 0.1 else 1.0)
 
     return draw

@@ -21,7 +21,7 @@ from wattline.sim.traces import (
 )
 from wattline.sim.traces.asked import Asked
 
-__all__ = ["FORMATS", "Format", "Recording", "TraceError", "format_of", "load"]
+__all__ = ["FORMATS", "Format", "Recording", "TraceError", "format_of", "load", "timed"]
 
 LOOKED_AT_LINES = 20
 """So many lines of a JSON file are looked at for the names that tell its format."""
@@ -40,6 +40,8 @@ class Format:
     table: bool = False
     pattern: str = ""
     """What its files are called where a whole folder is one trace."""
+    timed: bool = False
+    """It says when its sessions began."""
 
 
 FORMATS = (
@@ -53,8 +55,10 @@ FORMATS = (
         claudetables.load,
         table=True,
     ),
-    Format("Azure inference", "AzureLLMInferenceTrace_*.csv", azure.NEEDED, azure.load, table=True),
-    Format("gateway record", "turns.jsonl", gatewaylog.NEEDED, gatewaylog.load),
+    Format(
+        "Azure inference", "AzureLLMInferenceTrace_*.csv", azure.NEEDED, azure.load, table=True, timed=True
+    ),
+    Format("gateway record", "turns.jsonl", gatewaylog.NEEDED, gatewaylog.load, timed=True),
     Format(
         "Claude Code sessions",
         "trace_NNNN.json",
@@ -69,13 +73,14 @@ FORMATS = (
         transcript.load,
         pattern=transcript.PATTERN,
     ),
-    Format("Mooncake calls", "conversation_trace.jsonl", mooncake.NEEDED, mooncake.load),
+    Format("Mooncake calls", "conversation_trace.jsonl", mooncake.NEEDED, mooncake.load, timed=True),
     Format(
         "ServeGen clients",
         "servegen_WORKLOAD_dataset.jsonl",
         servegen.NEEDED,
         servegen.load,
         pattern=servegen.PATTERN,
+        timed=True,
     ),
 )
 """Where two could be meant, the first is taken."""
@@ -101,6 +106,11 @@ def load(
     recording = known.load(file, Asked(notes, str(seed), hours, rate_per_second, workload))
     recording = replace(recording, source=f"{known.name}: {file}", notes=notes.all())
     return recording if shared_prefix else recording.unshared()
+
+
+def timed(path: Path) -> bool:
+    """Return whether a trace says when its sessions began; raise `TraceError` where there is none."""
+    return _found(path)[1].timed
 
 
 def format_of(file: Path) -> Format | None:

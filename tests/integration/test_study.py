@@ -1,0 +1,178 @@
+"""``wattline simulate``'s what-if, ``wattline sweep`` and ``wattline compare`` as a user calls them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from wattline.cli.main import main
+
+EXAMPLE = str(Path(__file__).resolve().parents[2] / "examples" / "one-box")
+SMALL = ["-f", EXAMPLE, "--product", "h200", "--hours", "0.01", "--rate", "0.1"]
+
+
+def called(*arguments, code=0):
+    result = CliRunner().invoke(main, [str(each) for each in arguments])
+
+    assert result.exit_code == code, result.output
+    assert "Traceback" not in result.output
+    return result.output
+
+
+def test_a_person_reads_what_was_asked_what_came_of_it_and_what_it_means(tmp_path):
+    output = called(
+        "simulate", *SMALL, "--budget", "box=-10%", "--replicas", "coder=6", "--html", tmp_path / "x.html"
+    )
+
+    for text in (
+        "not a hardware result", "what if   --budget box=-10% --replicas coder=6", "Poisson, 0.1 runs/s, for 0.01 h",
+        "POOL", "DOMAIN", "2.97 kW", "box never draws more than its 2.97 kW", f"Page with plots: {tmp_path / 'x.html'}",
+    ):  # fmt: skip
+        assert text in output
+    assert "simulated, not a hardware result" in (tmp_path / "x.html").read_text().lower()
+
+
+def test_a_recording_is_a_table_with_a_row_for_every_moment():
+    rows = called("simulate", *SMALL, "--series", "-", "--series-seconds", "10").splitlines()
+
+    assert rows[0].startswith(
+        "at_seconds,watts,clock_mhz,celsius,domains.box.watts,pools.coder.resident_tokens"
+    )
+    assert [row.split(",")[0] for row in rows[1:4]] == ["10.0", "20.0", "30.0"]
+
+
+def test_a_sweep_is_compared_variant_against_variant(tmp_path):
+    output = called(
+        "sweep", *SMALL, "--vary", "clock=full,900", "--seeds", "2", "--jobs", "2", "--out", tmp_path / "out",
+        "--html", tmp_path / "sweep.html",
+    )  # fmt: skip
+    assert "4/4" in output
+    assert len((tmp_path / "out" / "results.csv").read_text().splitlines()) == 5
+
+    a, b = tmp_path / "out" / "clock=full", tmp_path / "out" / "clock=900"
+    output = called("compare", a, b, "--html", tmp_path / "compare.html")
+    assert "clock: full → 900" in output
+    assert "2 seeds in both (1, 2)" in output
+    assert "peak draw, W" in output
+    assert (tmp_path / "compare.html").exists()
+
+    (a / "seed-1.json").unlink()
+    output = called("sweep", *SMALL, "--vary", "clock=full,900", "--seeds", "2", "--out", tmp_path / "out")
+    assert "3 of 4 cells are there already" in output
+
+
+def test_other_work_is_not_compared(tmp_path):
+    for name, rate in (("a", "0.1"), ("b", "0.2")):
+        called("simulate", *SMALL, "--rate", rate, "--json", tmp_path / f"{name}.json")
+
+    output = called("compare", tmp_path / "a.json", tmp_path / "b.json", code=1)
+    assert "did not have the same work (rate 0.1 and 0.2)" in output
+
+
+def test_a_grid_can_be_a_file_and_the_command_line_goes_before_it(tmp_path):
+    grid = tmp_path / "grid.yaml"
+    grid.write_text(
+        f"options: {{file: {EXAMPLE}, product: h200, hours: 0.01, rate: 0.5, shared-prefix: off}}\n"
+        "vary: {clock: [full, 900], budget: [box=-10%]}\n"
+        "seeds: 1\n"
+    )
+    called("sweep", "--grid", grid, "--rate", "0.1", "--out", tmp_path / "out", "--jobs", "1")
+
+    (one,) = (tmp_path / "out" / "clock=900,budget=box=-10%").glob("*.json")
+    result = json.loads(one.read_text())
+    assert result["asked.rate"] == 0.1
+    assert result["asked.shared_prefix"] == "off"
+    assert result["domains.box.budget_watts"] == 2970
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param(["simulate"], "which fleet? Name manifests with -f FOLDER", id="no fleet"),
+        pytest.param(["simulate", *SMALL, "--from-cluster"], "both name a fleet", id="two fleets"),
+        pytest.param(["simulate", *SMALL, "--context", "x"], "add --from-cluster", id="a context of nothing"),
+        pytest.param(["simulate", *SMALL, "--budget", "row=1"], "there is: box", id="no such domain"),
+        pytest.param(["simulate", *SMALL, "--replicas", "coder=60"], "lists 8 endpoints", id="too many replicas"),
+        pytest.param(["simulate", *SMALL, "--pool", "coder=fast"], "expected runs per second", id="no rate"),
+        pytest.param(["simulate", *SMALL, "--series-seconds", "7"], "a multiple of 5 s", id="odd moments"),
+        pytest.param(["simulate", *SMALL, "--json", "-", "--series", "-"], "cannot both be", id="two on one output"),
+        pytest.param(["sweep", *SMALL, "--vary", "clok=1", "--out", "{out}"], "no option clok to vary", id="no such option"),
+        pytest.param(["sweep", *SMALL, "--vary", "clock", "--out", "{out}"], "is not OPTION=A,B", id="no values"),
+        pytest.param(["sweep", *SMALL, "--vary", "cap=much", "--out", "{out}"], "'much' is not one of", id="no such value"),
+        pytest.param(["sweep", *SMALL, "--vary", "clock=fast", "--out", "{out}"], "expected full, wattline or", id="no clock"),
+        pytest.param(["sweep", *SMALL, "--vary", "rate=1", "--vary", "rate=2", "--out", "{out}"], "rate stands twice", id="twice"),
+        pytest.param(["sweep", *SMALL, "--out", "/dev/null/x"], "cannot write into /dev/null/x", id="no folder"),
+        pytest.param(["sweep", *SMALL, "--ray", "--out", "{out}"], "--ray needs Ray: pip install ray", id="no Ray"),
+        pytest.param(["sweep", "--grid", "{grid}", "--out", "{out}"], "expected a mapping with options, vary, seeds", id="odd grid"),
+        pytest.param(["sweep", "--grid", "/nowhere", "--out", "{out}"], "/nowhere: cannot be read", id="no grid"),
+        pytest.param(["compare", "/nowhere", "/nowhere"], "cannot be read: No such file", id="nothing to compare"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_done_is_said_with_its_remedy(tmp_path, monkeypatch, arguments, said):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    (tmp_path / "grid.yaml").write_text("fields: 1\n")
+    result = CliRunner().invoke(
+        main, [each.format(out=tmp_path / "out", grid=tmp_path / "grid.yaml") for each in arguments]
+    )
+
+    assert result.exit_code != 0
+    assert said in result.output
+    assert "Traceback" not in result.output
+
+
+def sweeping(folder):
+    code = "import sys; from wattline.cli.main import main; sys.argv[0] = 'wattline'; main()"
+    arguments = ["sweep", *SMALL, "--seeds", "40", "--jobs", "1", "--out", str(folder)]
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def first_answers(folder, process):
+    deadline = time.monotonic() + 40
+    while not list(folder.glob("all/*.json")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_sweep_that_is_stopped_leaves_its_answers_and_no_process(tmp_path, number):
+    process = sweeping(tmp_path)
+    try:
+        first_answers(tmp_path, process)
+    finally:
+        process.send_signal(number)
+    _, told = process.communicate(timeout=20)
+
+    if number == signal.SIGTERM:
+        assert process.returncode == 130
+        assert "the same command goes on" in told
+    assert 1 <= len(list(tmp_path.glob("all/*.json"))) < 40
+    deadline = time.monotonic() + 10
+    while alive(process.pid):
+        assert time.monotonic() < deadline, alive(process.pid)
+        time.sleep(0.05)
+
+
+def alive(session):
+    """Return the processes of a session that still run."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if (
+                    os.getsid(int(entry.name)) == session
+                    and "State:\tZ" not in (entry / "status").read_text()
+                ):
+                    found.append(entry.name)
+            except OSError:
+                continue
+    return found

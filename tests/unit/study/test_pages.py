@@ -1,0 +1,115 @@
+"""Pages need nothing else, say that they are simulated, and hold what was asked."""
+
+import re
+from dataclasses import replace
+
+import pytest
+from tests.unit.study.questions import fleet, question
+
+from wattline.study import answerpage, comparepage, sweeppage
+from wattline.study.compare import compare
+from wattline.study.meaning import sentences, share, span, watts
+from wattline.study.question import answer
+from wattline.study.sweep import Variant
+
+
+@pytest.fixture(scope="module")
+def got():
+    return answer(question(rate=0.08, hours=0.05, what_if=("--budget box=<560>",), series_seconds=5.0))
+
+
+@pytest.fixture(scope="module")
+def slow():
+    return answer(question(rate=0.08, hours=0.05, clock="600"))
+
+
+@pytest.fixture(scope="module")
+def pages(got, slow):
+    made = [
+        Variant((("clock", "full"),), (got.flat(), got.flat() | {"seed": 1})),
+        Variant((("clock", "600"),), (slow.flat(), slow.flat() | {"seed": 1})),
+    ]
+    both = compare({0: got.flat()}, {0: slow.flat()})
+    return {
+        "answer": answerpage.page(got),
+        "comparison": comparepage.page(both, "full/", "slow/"),
+        "sweep": sweeppage.page(made, "a box"),
+    }
+
+
+@pytest.mark.parametrize("name", ["answer", "comparison", "sweep"])
+def test_a_page_needs_nothing_else_and_is_labelled(pages, name):
+    page = pages[name]
+
+    assert page.startswith("<!DOCTYPE html>")
+    assert "ot a hardware result" in page
+    assert page.count("<svg") >= 1
+    assert "<script" not in page
+    outside = re.findall(r'(?:src|href)="(?!#)([^"]+)"', page)
+    assert outside == []
+
+
+def test_the_page_of_an_answer_holds_the_question_the_figures_and_where_they_are_from(pages, got):
+    page = pages["answer"]
+
+    for text in (
+        "--budget box=&lt;560&gt;",
+        "Draw of GPUs by domain, kW",
+        "Mean clock of working GPUs, MHz",
+        "Hottest GPU, °C",
+        "Resident tokens, % of KV memory",
+        "Turns held at the gateway",
+        "First token, s after a turn",
+        "Run time, s",
+        "Tokens/s per agent",
+        "wattline_gateway_first_byte_seconds",
+        got.hashes["work_sha256"],
+        got.hashes["code_sha256"],
+        "seed 0",
+    ):
+        assert text in page, text
+
+
+def test_the_same_answer_makes_the_same_bytes(got):
+    assert answerpage.page(got) == answerpage.page(got)
+
+
+def test_without_a_recording_the_page_has_its_tables(slow):
+    page = answerpage.page(slow)
+
+    assert "<svg" not in page
+    assert "Power domains" in page
+
+
+def test_budgets_and_objectives_are_put_into_words():
+    free = answer(question(rate=0.08, hours=0.05, fleet=fleet(watts=300.0)))
+    said = [each.text for each in sentences(free) if each.alarming]
+    assert any(
+        re.match(r"box draws more than its 300 W for .* at most; try --cap wattline", text) for text in said
+    )
+
+    held = answer(replace(free.question, cap="wattline", fleet=fleet(watts=560.0)))
+    said = [each.text for each in sentences(held) if not each.alarming]
+    assert any(text.startswith("box never draws more than its 560 W: ") for text in said)
+    assert any("coder keeps its objective" in text for text in said)
+
+
+def test_an_objective_that_is_missed_comes_first_and_names_what_helps():
+    crowded = answer(question(rate=0.5, hours=0.03, clock="345"))
+    first = sentences(crowded)[0]
+
+    assert first.alarming
+    assert "coder misses its objective" in first.text
+    assert first.text.endswith("more replicas, a lower --rate or a higher --clock help")
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (watts(412.4), "412 W"), (watts(3300), "3.30 kW"), (watts(1.25e6), "1.250 MW"),
+        (span(71), "71 s"), (span(600), "10 min"), (span(7200), "2.0 h"),
+        (share(3, 1000), "0.3 %"), (share(1, 3), "33 %"), (share(0, 10), "0 %"), (share(1, 0), "0 %"),
+    ],
+)  # fmt: skip
+def test_figures_are_written_as_people_read_them(text, wanted):
+    assert text == wanted
