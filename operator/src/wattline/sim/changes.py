@@ -4,6 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
+from wattline.sim.rungs import Rung
+
 
 class Do(StrEnum):
     """What happens to a replica."""
@@ -31,6 +33,9 @@ class ReplicaChange:
     """Full name."""
     replica: str
     do: Do
+    rung: Rung | None = None
+    """With `Do.START`: what it serves from then on; what it served at first when none. Runs keep their turns, only
+    their success changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,8 @@ def problem(
         return f"{at}: expected seconds from the start, 0 or more"
     match change:
         case ReplicaChange():
+            if change.rung is not None and change.do is not Do.START:
+                return f"{at}: a rung changes when a replica starts; say so, or take the rung away"
             if (change.pool, change.replica) in replicas:
                 return None
             there = [name for pool, name in replicas if pool == change.pool]

@@ -42,6 +42,8 @@ class Tally:
     """Turns that were asked again because their replica went away."""
     lost_tokens: int = 0
     """Output tokens that were out when a replica went away, and were generated again."""
+    successes: float = 0.0
+    """Runs that ended, each with the chance of success of the lowest rung that any of its turns was served on."""
     migrated: int = 0
     """Times that a session's KV memory was sent to its new replica."""
     ttft_seconds: list[float] = field(default_factory=list)
@@ -96,6 +98,8 @@ class Gateway:
         self._events = events
         self._rates = rates
         self._migration = migration
+        self._success: dict[str, float] = {}
+        """Chance of success of sessions that were served on a lower rung, against the pool's own model's."""
         self._homes: dict[str, str] = {}
         """Replica on which a session ran last; kept only where memory migrates."""
         self._open: dict[str, _Open] = {}
@@ -159,6 +163,7 @@ class Gateway:
         self.desk.finished(session)
         self._rates.left(session, self._events.now_seconds)
         del self._computed[session]
+        self.tally.successes += self._success.pop(session, 1.0)
         self._homes.pop(session, None)
         self.place()
 
@@ -257,6 +262,10 @@ class Gateway:
 
     def _ended(self, name: str, turn: _Open) -> None:
         del self._open[name]
+        rung = None if turn.replica is None else self.replicas[turn.replica].rung
+        if rung is not None:
+            known = self._success.get(turn.session, 1.0)
+            self._success[turn.session] = min(known, rung.success_ratio)
         whole = (*turn.turn.context, turn.turn.output)
         self._computed[turn.session].add(whole)
         self.desk.ended(name, self._events.now_seconds, whole)

@@ -8,7 +8,8 @@ from wattline.sim.changes import Do
 from wattline.sim.events import Events
 from wattline.sim.gateway import Gateway
 from wattline.sim.replica import Replica
-from wattline.world.engine import Engine
+from wattline.sim.rungs import Rung
+from wattline.world.engine import Engine, EnginePhysics
 from wattline.world.load import IDLE, LOADING, OFF, Load
 from wattline.world.loading import loading_seconds
 from wattline.world.sleep import nap
@@ -38,16 +39,23 @@ class Life:
         self.stage = Stage.SERVING
         self.level = 0
         """Level at which it sleeps, or will."""
+        self._own = replica.engine.physics, replica.rung
+        self._physics = replica.engine.physics
         self._gateway = gateway
         self._events = events
         self._changes = 0
 
-    def happens(self, do: Do) -> None:
-        """Let something happen now; what it is already, or cannot do, changes nothing."""
+    def happens(self, do: Do, physics: EnginePhysics | None = None, rung: Rung | None = None) -> None:
+        """Let something happen now; what it is already, or cannot do, changes nothing.
+
+        A start may be of another engine, on another rung.
+        """
         if do is Do.STOP:
             self._stop()
         elif do is Do.START:
-            self._load(loading_seconds(self.replica.engine.physics))
+            self._physics, rung = self._own if rung is None else (physics or self._own[0], rung)
+            self._load(loading_seconds(self._physics))
+            self.replica.rung = rung
         elif do is Do.WAKE:
             self._wake()
         elif self.stage is Stage.SERVING:
@@ -65,7 +73,7 @@ class Life:
             self._changes += 1
             self._serve()
         elif self.stage in {Stage.ASLEEP, Stage.FALLING_ASLEEP}:
-            self._load(nap(self.replica.engine.physics, self.level).wake_seconds)
+            self._load(nap(self._physics, self.level).wake_seconds)
 
     def _serve(self) -> None:
         self.stage = Stage.SERVING
@@ -73,7 +81,7 @@ class Life:
 
     def _fall_asleep(self, level: int) -> None:
         self.level = level
-        seconds = nap(self.replica.engine.physics, level).fall_seconds
+        seconds = nap(self._physics, level).fall_seconds
         self._change(Stage.FALLING_ASLEEP, LOADING, inf)
         self._later(seconds, lambda: self._change(Stage.ASLEEP, IDLE, inf))
 
@@ -99,7 +107,7 @@ class Life:
         old = self.replica.engine
         self.replica.renew(
             Engine(
-                old.physics,
+                self._physics,
                 old.gpus,
                 at_seconds=self._events.now_seconds,
                 loading_seconds=seconds,

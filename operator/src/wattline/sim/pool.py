@@ -11,15 +11,19 @@ from wattline.sim.life import Life, Stage
 from wattline.sim.poolreport import Outcome, PoolReport
 from wattline.sim.rates import AgentRates
 from wattline.sim.replica import Replica
-from wattline.sim.scenario import Scenario, ScenarioError
+from wattline.sim.rungs import played_on
+from wattline.sim.scenario import Scenario, ScenarioError, Served
 from wattline.sim.steer import PoolLook, ReplicaLook
 
 
 class Pool:
     """One pool that gets runs."""
 
-    def __init__(self, pool: InferencePool, scenario: Scenario, events: Events) -> None:
+    def __init__(self, pool: InferencePool, served: Served, scenario: Scenario, events: Events) -> None:
         self.pool = pool
+        self.rungs = [] if served.rung is None else [served.rung]
+        """Rungs that any of its replicas served on so far."""
+        self._served = served
         self.name = full_name(pool)
         self.rates = AgentRates()
         self.gateway = Gateway(
@@ -43,12 +47,20 @@ class Pool:
                 f"InferencePool {self.name} gets runs and has no replica that could start; give it replicas, and its "
                 "domain the watts and nodes they need"
             )
+        for replica in replicas.values():
+            replica.rung = self._served.rung
         self.gateway.use({name: replicas[name] for name in active})
         self.lives = {name: Life(replica, self.gateway, self._events) for name, replica in replicas.items()}
         engines = [replica.engine for replica in self.gateway.replicas.values()]
         longest = min(engine.physics.max_context_tokens for engine in engines)
         admissible = int(self.pool.spec.memory.never_above * min(e.capacity_tokens for e in engines))
-        self.agents = Agents(self._events, self.gateway, min(longest, admissible))
+        self.longest_tokens = min(longest, admissible)
+        """Longest run that is let in."""
+        self.agents = Agents(self._events, self.gateway, self.longest_tokens)
+
+    def expect(self) -> None:
+        """Schedule the runs."""
+        self.agents.expect(played_on(self._served.rung, self._served.arrivals))
 
     def sample(self) -> None:
         """Let engines and agents tell where they are."""
@@ -113,6 +125,9 @@ class Pool:
             sessions_returned=tally.returned,
             sessions_moved=tally.moved,
             preemptions=sum(replica.preemptions for replica in self.gateway.replicas.values()),
+            runs_successful=tally.successes if self.rungs else None,
+            joules_per_successful_run=joules / tally.successes if self.rungs and tally.successes else None,
+            sourced=all(rung.sourced for rung in self.rungs),
             turns_retried=tally.retried,
             lost_tokens=tally.lost_tokens,
             sessions_migrated=tally.migrated,

@@ -40,6 +40,11 @@ class PoolReport:
     sessions_returned: int
     sessions_moved: int
     preemptions: int
+    runs_successful: float | None
+    """Finished runs times their chance of success against the pool's own model; only where a lower rung served."""
+    joules_per_successful_run: float | None
+    sourced: bool
+    """Whether every rung's success and turns have a source; without one, joules stay out of headlines."""
     turns_retried: int
     """Turns that agents asked again for because their replica went away."""
     lost_tokens: int

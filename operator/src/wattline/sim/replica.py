@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from wattline.sim.events import Events
+from wattline.sim.rungs import Rung
 from wattline.world.engine import Engine, EngineEvent
 from wattline.world.gpu import Gpu
 from wattline.world.request import Request
@@ -20,6 +21,8 @@ class Replica:
         self.key = key
         """Pool and name."""
         self.engine = engine
+        self.rung: Rung | None = None
+        """What its agents get; the pool's own model when none."""
         self._preempted_before = 0
         self._events = events
         self._heard = heard

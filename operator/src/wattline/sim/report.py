@@ -52,6 +52,12 @@ class Report:
     mean_clock_mhz: float | None
     """Over the seconds in which an engine worked; only where clocks were moved."""
     seed: int
+    runs_successful: float | None = None
+    """Finished runs times their chance of success against the pool's own model; only where a lower rung served."""
+    joules_per_successful_run: float | None = None
+    """All joules over those."""
+    sourced: bool = True
+    """Whether every rung's success and turns have a source; without one, joules stay out of headlines."""
     turns_retried: int = 0
     """Turns that agents asked again for because their replica went away."""
     lost_tokens: int = 0

@@ -1,7 +1,7 @@
 """One question to the simulator: a fleet, its arrivals, and which of its policies are on."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from wattline.api.inferencepool import InferencePool
@@ -11,6 +11,7 @@ from wattline.policy.route import Mode
 from wattline.sim.air import Inlet
 from wattline.sim.changes import Change
 from wattline.sim.migration import Migration
+from wattline.sim.rungs import Rung
 from wattline.sim.sensors import EXACT, Sensors
 from wattline.sim.steer import Steer
 from wattline.world.curve import PERSEUS, PowerShape
@@ -30,6 +31,8 @@ class Served:
     pool: str
     """Full name."""
     arrivals: Sequence[Arrival]
+    rung: Rung | None = None
+    """What its agents get in place of the pool's own model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,22 @@ class Scenario:
         if not everybody:
             raise ScenarioError("no InferencePool gets runs; name one, or several in `served`")
         return everybody
+
+
+def on_rungs(scenario: Scenario) -> Fleet:
+    """Return the fleet with the models that its pools' rungs serve."""
+    models = {each.pool: each.rung.model for each in scenario.all_served() if each.rung and each.rung.model}
+    pools = tuple(
+        pool.model_copy(
+            update={
+                "spec": pool.spec.model_copy(update={"model": models.get(full_name(pool), pool.spec.model)})
+            }
+        )
+        if full_name(pool) in models
+        else pool
+        for pool in scenario.fleet.pools
+    )
+    return replace(scenario.fleet, pools=pools) if models else scenario.fleet
 
 
 def physics_of(

@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import fsum
@@ -22,12 +22,13 @@ from wattline.sim.poolreport import Outcome
 from wattline.sim.rates import SAMPLE_SECONDS
 from wattline.sim.replica import Replica
 from wattline.sim.report import Report
-from wattline.sim.scenario import Scenario, ScenarioError, chosen_pool, physics_of
+from wattline.sim.rungs import Rung
+from wattline.sim.scenario import Scenario, ScenarioError, chosen_pool, on_rungs, physics_of
 from wattline.sim.series import Curves, Recorder, curve
 from wattline.sim.standing import stood
 from wattline.sim.steer import Steer
 from wattline.sim.watts import PERIOD_SECONDS, Budgets
-from wattline.world.engine import Engine, EngineEvent
+from wattline.world.engine import Engine, EngineEvent, EnginePhysics
 from wattline.world.gpu import PRODUCTS, Gpu
 from wattline.world.profiled import engines_of
 
@@ -52,13 +53,12 @@ class _World:
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
         self.engines = engines_of(scenario.fleet.profiles) if scenario.engines is None else scenario.engines
-        self.standing = stood(scenario.fleet, scenario.product, self.engines, scenario.gpus_per_node)
+        self.standing = stood(on_rungs(scenario), scenario.product, self.engines, scenario.gpus_per_node)
         self.fleet = self.standing.fleet
         self.events = Events()
         self.served = {
-            full_name(pool): Pool(pool, scenario, self.events)
+            each.pool: Pool(chosen_pool(self.fleet, each.pool), each, scenario, self.events)
             for each in scenario.all_served()
-            for pool in [chosen_pool(self.fleet, each.pool)]
         }
         self.replicas: dict[tuple[str, str], Replica] = {}
         self.gpus: dict[str, Gpu] = {}
@@ -80,8 +80,8 @@ class _World:
         scenario, events = self.scenario, self.events
         self._set_out()
         self._expect_changes()
-        for each in scenario.all_served():
-            self.served[each.pool].agents.expect(each.arrivals)
+        for served in self.served.values():
+            served.expect()
         events.every(SAMPLE_SECONDS, self._sample, self._goes_on)
         moving = scenario.clock == "wattline" or scenario.cap == "wattline"
         if moving:
@@ -246,12 +246,34 @@ class _World:
         wrong = problem(change, replicas, domains, [node.name for node in self.nodes])
         if wrong is not None:
             raise ScenarioError(wrong)
+        if isinstance(change, ReplicaChange) and change.rung is not None:
+            served = self.served[change.pool]
+            tokens = self._physics_on(change).max_context_tokens
+            if tokens < served.longest_tokens:
+                raise ScenarioError(
+                    f"change at {change.at_seconds:g} s: rung {change.rung.name} holds {tokens} tokens, and runs of "
+                    f"{change.pool} may grow to {served.longest_tokens}; choose a rung with as much room"
+                )
+
+    def _physics_on(self, change: ReplicaChange) -> EnginePhysics:
+        """Return the engine that a replica starts with; raise `ScenarioError` where there is none."""
+        own = self.replicas[change.pool, change.replica].engine.physics
+        model = own.model if change.rung is None or change.rung.model is None else change.rung.model
+        known = self.engines.get((model, self.scenario.product, own.gpus))
+        if known is None:
+            raise ScenarioError(
+                f"change at {change.at_seconds:g} s: no engine model of {model} on {own.gpus} {self.scenario.product}"
+            )
+        return known
 
     def _happens(self, change: Change) -> None:
         self._catch_up()
         match change:
             case ReplicaChange():
-                self.served[change.pool].lives[change.replica].happens(change.do)
+                served = self.served[change.pool]
+                physics = None if change.rung is None else self._physics_on(change)
+                served.lives[change.replica].happens(change.do, physics, change.rung)
+                served.rungs += [] if change.rung is None else [change.rung]
             case BudgetChange():
                 self.budgets.change(change.domain, change.watts)
                 if self.scenario.cap == "wattline":
@@ -311,6 +333,7 @@ class _World:
         spent = self._spend()
         joules = spent.joules - self._spent.joules
         finished = runs.runs_finished
+        lowered = [rung for served in self.served.values() for rung in served.rungs]
         return Report(
             mean_watts=joules / seconds,
             joules_per_finished_run=joules / finished if finished else None,
@@ -341,10 +364,13 @@ class _World:
             if moving and self._clock_seconds
             else None,
             seed=scenario.seed,
+            runs_successful=tally.successes if lowered else None,
+            joules_per_successful_run=joules / tally.successes if lowered and tally.successes else None,
+            sourced=all(each.sourced for each in lowered),
             turns_retried=tally.retried,
             lost_tokens=tally.lost_tokens,
             sessions_migrated=tally.migrated,
-            notes=self.standing.notes,
+            notes=(*self.standing.notes, *_unsourced(lowered)),
             pools=tuple(served.report(self._joules_of(name)) for name, served in self.served.items()),
             domains=self.budgets.reports(seconds),
             series=None if self.recorder is None else self.recorder.series(),
@@ -359,6 +385,15 @@ class _World:
             for (owner, _), replica in self.replicas.items()
             if owner == pool
             for gpu in replica.gpus
+        )
+
+
+def _unsourced(rungs: Sequence[Rung]) -> Iterator[str]:
+    """Yield what is to be said of rungs whose success nobody has measured."""
+    for name in sorted({rung.name for rung in rungs if not rung.sourced}):
+        yield (
+            f"rung {name}: its success and its turns have no source; joules per successful run are a what-if, and no "
+            "headline"
         )
 
 
