@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from tests.fakes.apiserver import FakeApiServer
 from tests.fakes.objects import Refused
 
+from wattline.cli.main import main as wattline_main
 from wattline.cli.plugin.main import COMMANDS, main
 
 GATE = "wattline.dev/placement"
@@ -394,6 +395,41 @@ def test_simulate_from_the_cluster_plays_its_pools(kubectl, fleet):
     output = kubectl("simulate", "--from-cluster", "--hours", "0.2", "--json", "-")
 
     assert json.loads(output)["runs_offered"] > 0
+
+
+def test_what_if_the_row_lost_a_tenth_is_one_command(kubectl, fleet):
+    asked = [
+        "simulate",
+        "--from-cluster",
+        "--kubeconfig",
+        str(kubectl.config),
+        "--hours",
+        "0.02",
+        "--json",
+        "-",
+    ]
+    done = CliRunner().invoke(wattline_main, [*asked, "--context", "here", "--budget", "row-a=-10%"])
+
+    assert done.exit_code == 0, done.output
+    answer = json.loads(done.output)
+    assert answer["domains.row-a.budget_watts"] == 21600
+    assert answer["pools.agents/coder.replicas"] == 1
+    assert answer["asked.fleet"] == "cluster here"
+
+
+def test_more_replicas_than_the_cluster_has_stand_where_the_policy_would_put_them(kubectl, fleet):
+    output = kubectl("simulate", "--from-cluster", "--hours", "0.02", "--json", "-", "--replicas", "coder=3")
+
+    assert json.loads(output)["pools.agents/coder.replicas"] == 3
+
+
+def test_a_context_that_is_not_there_is_said(kubectl, fleet):
+    asked = ["simulate", "--from-cluster", "--kubeconfig", str(kubectl.config), "--context", "elsewhere"]
+    done = CliRunner().invoke(wattline_main, asked)
+
+    assert done.exit_code == 1
+    assert "elsewhere" in done.output
+    assert "name one with --kubeconfig" in done.output
 
 
 def test_simulate_without_replicas_says_whom_to_ask(kubectl, server):

@@ -1,11 +1,11 @@
 """Hashes that say whether two answers are of the same question, of the same work and of the same code."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import wattline
 from wattline.api.base import Object
@@ -62,16 +62,43 @@ def of_values(values: Mapping[str, object]) -> str:
     return sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 
 
+class Arrivals(Protocol):
+    """Arrivals that are counted, and asked for in order."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Arrival]: ...
+
+
 class Work:
-    """Passes arrivals on and hashes them on the way: when which run starts, and how long its turns are."""
+    """Hashes arrivals while they are played: when which run starts, and how long its turns are."""
 
     def __init__(self) -> None:
+        self._parts: dict[str, Passing] = {}
+
+    def passing(self, pool: str, arrivals: Arrivals) -> "Passing":
+        """Return a pool's arrivals as they are; none is made before it is asked for."""
+        self._parts[pool] = Passing(arrivals)
+        return self._parts[pool]
+
+    def hexdigest(self) -> str:
+        """Return the hash of what has passed."""
+        return of_values({pool: part.hexdigest() for pool, part in self._parts.items()})
+
+
+class Passing:
+    """Arrivals of one pool, hashed on their way."""
+
+    def __init__(self, arrivals: Arrivals) -> None:
+        self._arrivals = arrivals
         self._hash = sha256()
 
-    def passing(self, pool: str, arrivals: Iterable[Arrival]) -> Iterator[Arrival]:
-        """Yield a pool's arrivals as they are."""
-        self._hash.update(f"{pool}\n".encode())
-        for arrival in arrivals:
+    def __len__(self) -> int:
+        return len(self._arrivals)
+
+    def __iter__(self) -> Iterator[Arrival]:
+        self._hash = sha256()
+        for arrival in self._arrivals:
             run = arrival.run
             self._hash.update(f"{arrival.at_seconds!r} {run.id} {run.session}".encode())
             for turn in run.turns:
@@ -80,5 +107,5 @@ class Work:
             yield arrival
 
     def hexdigest(self) -> str:
-        """Return the hash of what has passed."""
+        """Return the hash of the last time that they passed."""
         return self._hash.hexdigest()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from wattline.api.inferencepool import InferencePool
 from wattline.model.fleet import Fleet, full_name
@@ -171,7 +171,8 @@ class Question:
                 longest_tokens=self._longest_tokens(load.pool),
             )
             notes.update(dict.fromkeys((*made.told, *map(str, made.notes))))
-            served.append(Served(name, tuple(work.passing(name, made.arrivals))))
+            arrivals: Any = work.passing(name, made.arrivals)  # counted and asked for in order, no more
+            served.append(Served(name, arrivals))
         return (
             Scenario(
                 fleet=self.fleet,
