@@ -51,7 +51,7 @@ def numbered(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                 yield reader.line_num + 1, dict(zip(header, cells, strict=True))
             elif cells:
                 raise TraceError(
-                    f"{place}: {len(cells)} cells below a header of {len(header)}: the file is cut off, or rows of "
+                    f"{place}: {len(header)} cells stand in the header and {len(cells)} here: the file is cut off, or rows of "
                     "another are mixed into it; fetch it again"
                 )
     except csv.Error as error:
