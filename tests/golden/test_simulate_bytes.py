@@ -28,8 +28,15 @@ def of_another_interpreter():
     ).stdout
 
 
+def figures(written):
+    """Return the lines without the hashes of the code, which somebody may be writing at this moment."""
+    return [
+        line for line in written.splitlines() if b"code_sha256" not in line and b"question_sha256" not in line
+    ]
+
+
 def test_another_interpreter_writes_the_same_bytes():
     ours = CliRunner().invoke(main, ARGUMENTS).stdout_bytes
 
     assert b'"runs_finished"' in ours
-    assert ours == of_another_interpreter()
+    assert figures(ours) == figures(of_another_interpreter())

@@ -66,8 +66,9 @@ def play(wanted: Sequence[Cell], workers: Play) -> Generator[Ended]:
         if isinstance(result, Failed):
             yield Ended(cell, None, result.why)
             continue
-        write(cell.path, result)
-        yield Ended(cell, result)
+        kept = {**result, "question_sha256": cell.key}  # of the code that began, should it change meanwhile
+        write(cell.path, kept)
+        yield Ended(cell, kept)
 
 
 @dataclass(frozen=True, slots=True)
