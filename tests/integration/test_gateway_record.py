@@ -1,5 +1,6 @@
 """What a gateway tells of its turns: enough to play them again, and not a word of them."""
 
+import asyncio
 import json
 
 import pytest
@@ -145,6 +146,33 @@ async def test_the_file_holds_the_same_lines_and_the_metric_counts_them(tmp_path
     assert [json.loads(line) for line in lines] == view["turns"]
     assert 'wattline_gateway_recorded_turns_total{result="written"} 2.0' in metrics
     assert 'wattline_gateway_recorded_turns_total{result="dropped"} 0.0' in metrics
+
+
+async def test_a_session_whose_name_is_no_text_is_served_and_told(tmp_path, engine):
+    body = json.dumps({"model": MODEL, "messages": [{"role": "user", "content": "x"}]}).encode()
+    async with gateway_for(tmp_path, [engine]) as served:
+        port = int(served.url.rpartition(":")[2])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(
+            b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Session-Id: caf\xe9\r\n"
+            b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+        )
+        answer = await reader.read()
+        writer.close()
+        view = await turns_of(served)
+
+    assert answer.startswith(b"HTTP/1.1 200"), answer
+    assert [turn["session"] for turn in view["turns"]] == ["caf?"]
+
+
+async def test_an_engine_that_counts_wrongly_does_not_break_the_turn(tmp_path, engine):
+    engine.answer_tokens = -5
+    async with gateway_for(tmp_path, [engine]) as served:
+        await served.ask("s1")
+        view = await turns_of(served)
+
+    assert [turn["outputTokens"] for turn in view["turns"]] == [0]
+    assert not served.gateway.turns
 
 
 def test_a_gateway_that_is_not_there_is_one_clear_line(tmp_path):

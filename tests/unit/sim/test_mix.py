@@ -99,6 +99,15 @@ def test_a_rate_repeats_own_moments_and_a_load_makes_them_faster(tmp_path):
     assert twice == pytest.approx([0.0, 4.314579 / 2, 4.541877 / 2])
 
 
+def test_drawn_calls_come_faster_under_load_too(tmp_path):
+    path = files.write(tmp_path, "servegen_w_dataset.jsonl")
+    once, twice = (work(Source(path), hours=600 / 3600, load=load).arrivals for load in (1.0, 2.0))
+
+    assert len(once) == pytest.approx(360, rel=0.25)
+    assert len(twice) == pytest.approx(360 + 150, rel=0.25)  # both windows, in half of their time
+    assert max(each.at_seconds for each in twice) > 500
+
+
 def test_the_rate_of_conversations_is_one_of_runs(tmp_path):
     path = files.write(tmp_path, "conversation_trace.jsonl")
 

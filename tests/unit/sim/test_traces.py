@@ -1,11 +1,13 @@
 """Traces in their public formats become runs whose contexts share exactly what was shared."""
 
 import gzip
+from hashlib import sha256
+from random import Random
 
 import pytest
 
 from wattline.model.context import shared_tokens, tokens
-from wattline.sim import traces
+from wattline.sim import arrivals, traces
 from wattline.sim.generate import generate
 from wattline.sim.recording import Shared, TraceError, again
 
@@ -151,3 +153,23 @@ def test_the_recorded_runs_are_the_68_valid_ones(shared_data):
     assert len(traces.load(shared_data / "agentic").runs) == 68
     coder = traces.load(shared_data / "agentic" / "claude_code_weka_requests.csv.gz")
     assert sum(len(run.turns) for run in coder.runs) == 23_977  # every request of the table
+
+
+PUBLISHED = "c0a668a167762ea58ad0633bde3efa927e4fcdf9033795ffcd1d116b556515d8"
+"""Of the arrivals below, as they were when the figures of docs/experiment.md were made."""
+
+
+def test_the_arrivals_of_the_published_experiment_are_still_the_same(shared_data):
+    rng = Random(3)
+    moments = arrivals.poisson(0.05, 6.0, rng)
+    whole = sha256()
+    before = ()
+    for arrival in arrivals.schedule(traces.load(shared_data / "agentic"), moments, rng):
+        turns = []
+        for turn in arrival.run.turns:
+            shared = shared_tokens(before, turn.context)
+            turns.append((tokens(turn.context), turn.output.tokens, turn.gap_seconds, shared))
+            before = (*turn.context, turn.output)
+        whole.update(repr((arrival.at_seconds, arrival.run.id, turns)).encode())
+
+    assert whole.hexdigest() == PUBLISHED

@@ -48,9 +48,9 @@ class Record:
             pool=turn.pool.name,
             model=turn.prompt.model,
             replica=turn.ran_on,
-            session=turn.session.id,
-            root=turn.session.root,
-            parent=turn.identity.parent or "",
+            session=_text(turn.session.id),
+            root=_text(turn.session.root),
+            parent=_text(turn.identity.parent or ""),
             chain=turn.chain.key[2],
             client=turn.identity.source,
             workflow=workflow,
@@ -60,10 +60,10 @@ class Record:
             held_seconds=_past(began, turn.dispatched_seconds or now),
             first_byte_seconds=None if turn.first_seconds is None else _past(began, turn.first_seconds),
             duration_seconds=_past(began, over),
-            prompt_tokens=turn.prompt_tokens,
-            cached_tokens=turn.cached_tokens,
-            recomputed_tokens=turn.recomputed_tokens,
-            output_tokens=round(turn.output_tokens),
+            prompt_tokens=max(0, turn.prompt_tokens),
+            cached_tokens=max(0, turn.cached_tokens),
+            recomputed_tokens=max(0, turn.recomputed_tokens),
+            output_tokens=max(0, round(turn.output_tokens)),
             counted=turn.usage is not None,
             prompt_bytes=len(turn.prompt.text),
             blocks=tuple(
@@ -90,6 +90,11 @@ class Record:
             start + len(lines),
         )
         return head + b",".join(lines) + b"]}"
+
+
+def _text(said: str) -> str:
+    """Return a client's text as JSON can carry it: headers may hold bytes that are no characters."""
+    return said.encode(errors="replace").decode()
 
 
 def _past(since: float, until: float) -> float:

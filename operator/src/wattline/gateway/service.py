@@ -120,8 +120,8 @@ class Gateway:
             return sent.response
         finally:
             self.counts.requests[turn.pool.name, outcome] += 1
-            self._record(turn, outcome)
             self._close(turn)
+            self._record(turn, outcome)
 
     def drain(self) -> None:
         """Take no new sessions from now on; first turns that are held are told to go elsewhere."""

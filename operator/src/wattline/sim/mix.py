@@ -111,7 +111,8 @@ def work(
             rate = rate_per_second * share
         if rate is not None:
             rate *= load
-        recording = _recording(source, rate, hours, seed, draws, shared_prefix=shared_prefix)
+        drawn_hours = hours * (load if rate is None else 1.0)
+        recording = _recording(source, rate, drawn_hours, seed, draws, shared_prefix=shared_prefix)
         told.append(recording.source)
         seen.extend(recording.notes)
         long = None if longest_tokens is None else too_long(recording, longest_tokens)

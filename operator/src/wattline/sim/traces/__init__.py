@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
@@ -117,14 +118,19 @@ def format_of(file: Path) -> Format | None:
     """Return the format of a file, from its content; None for an unknown one."""
     start = next(tables.lines(file), "").lstrip()
     if start[:1] in {"{", "["}:
-        names = _names(file)
+        stat = file.stat()
+        names = _names(file, stat.st_mtime_ns, stat.st_size)
         return next((each for each in FORMATS if not each.table and each.needed <= names), None)
     columns = frozenset(tables.columns(file))
     return next((each for each in FORMATS if each.table and each.needed <= columns), None)
 
 
-def _names(file: Path) -> frozenset[str]:
-    """Return the names in the first objects of a file of JSON lines, or of a file that is one object."""
+@lru_cache(maxsize=16)
+def _names(file: Path, _mtime_ns: int, _size: int) -> frozenset[str]:
+    """Return the names in the first objects of a file of JSON lines, or of a file that is one object.
+
+    A session of many megabytes is parsed for it, and not again while the file stays as it is.
+    """
     found: set[str] = set()
     for index, line in enumerate(islice(tables.lines(file), LOOKED_AT_LINES)):
         try:
