@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+import signal
 
+import aiohttp
 import pytest
 from click.testing import CliRunner
 from tests.integration.gateway_backend import Backend
 from tests.integration.test_gateway import MODEL, gateway_for
+from tests.integration.test_gateway_process import started, written
 
 from wattline.cli.record import fetched
 from wattline.cli.record import record as record_command
@@ -173,6 +176,53 @@ async def test_an_engine_that_counts_wrongly_does_not_break_the_turn(tmp_path, e
 
     assert [turn["outputTokens"] for turn in view["turns"]] == [0]
     assert not served.gateway.turns
+
+
+async def test_a_gateway_that_starts_anew_is_recorded_on_in_the_same_file(tmp_path, engine, capsys):
+    file = tmp_path / "turns.jsonl"
+    for session in ("before", "after"):
+        async with gateway_for(tmp_path, [engine]) as served:
+            await converse(served, session, turns=2)
+            assert await fetched(served.url, file) == 2
+
+    assert [run.id for run in traces.load(file).runs] == ["before", "after"]
+    assert "its turns are recorded on" in capsys.readouterr().err
+
+
+async def test_turns_that_were_forgotten_between_two_looks_are_said(tmp_path, engine, capsys, monkeypatch):
+    monkeypatch.setattr(recording, "KEPT_TURNS", 2)
+    file = tmp_path / "turns.jsonl"
+    async with gateway_for(tmp_path, [engine]) as served:
+        await converse(served, "s1", turns=1)
+        await fetched(served.url, file)
+        await converse(served, "s2", turns=4)
+        assert await fetched(served.url, file) == 2
+
+    assert "2 turns were forgotten before they were read; use a smaller --every" in capsys.readouterr().err
+
+
+async def test_a_gateway_process_writes_its_turns_and_the_last_of_them_before_it_ends(tmp_path, engine):
+    file = tmp_path / "turns.jsonl"
+    process = await started(written(tmp_path, engine.url), "127.0.0.1:0", "--record", str(file))
+    try:
+        line = ""
+        while "gateway on" not in line:
+            line = (await asyncio.wait_for(process.stderr.readline(), 20)).decode()
+        url, body = line.split()[4], {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+        async with aiohttp.ClientSession() as http:
+            for _ in range(50):
+                async with http.post(f"{url}/chat/completions", json=body) as response:
+                    if response.status == 200:
+                        break
+                await asyncio.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 20) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+    assert json.loads(file.read_text().splitlines()[-1])["outcome"] == "answered"
 
 
 def test_a_gateway_that_is_not_there_is_one_clear_line(tmp_path):

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 
 from wattline.gateway.turn import Turn
 from wattline.gateway.turnlog import TurnLog
@@ -83,7 +84,7 @@ class Record:
         """Return what ``GET /v1/turns`` answers: remembered turns from number ``since`` on, a page of them."""
         start = max(self.first, min(since, self._following))
         offset = start - self.first
-        lines = [self._ring[index] for index in range(offset, min(offset + PAGE_TURNS, len(self._ring)))]
+        lines = list(islice(self._ring, offset, offset + PAGE_TURNS))
         head = b'{"gateway":"%s","first":%d,"following":%d,"turns":[' % (
             self.life.encode(),
             self.first,
