@@ -9,7 +9,7 @@ from tests.unit.profiles import truth
 from wattline.api.modelprofile import Provenance, Quantity
 from wattline.profiles.make import make
 from wattline.profiles.points import ProfileError
-from wattline.world.curve import power_law
+from wattline.world.curve import voltage_curve
 from wattline.world.engines import ENGINES
 from wattline.world.profiled import engine_of, engines_of, shape_of
 
@@ -47,10 +47,11 @@ def test_with_noise_the_errors_of_points_left_out_are_of_the_size_of_the_noise()
 
 
 def test_locked_clocks_identify_what_clocks_do():
-    shape = power_law(2.2, 0.7, 0.25)
+    shape = voltage_curve(0.8, 0.7, 0.7, 0.25)
     clocks = (990, 1305, 1650, 1980)
     profile = made(truth.points((1, 8, 64, 256), shape=shape, clocks=clocks)).profile
-    assert profile.spec.clock.power_exponent == pytest.approx(2.2, rel=0.05)
+    assert profile.spec.clock.voltage_floor == pytest.approx(0.8, rel=0.05)
+    assert profile.spec.clock.voltage_slope == pytest.approx(0.7, rel=0.05)
     assert profile.spec.clock.time_exponent == pytest.approx(0.7, rel=0.05)
     assert profile.spec.clock.memory_clock_share == pytest.approx(0.25, rel=0.1)
     assert shape_of(profile).time_ratio(0.5) == pytest.approx(0.5**-0.7, rel=0.05)
@@ -129,7 +130,7 @@ def test_points_that_identify_no_engine_are_refused_with_what_is_missing(points,
 
 
 def test_watts_that_fall_with_the_clock_are_named_with_both_places():
-    points = truth.points((1, 8, 64, 256), clocks=(990, 1305, 1980), shape=power_law(2.2, 0.7, 0.25))
+    points = truth.points((1, 8, 64, 256), clocks=(990, 1305, 1980), shape=voltage_curve(0.8, 0.7, 0.7, 0.25))
     points[-1] = replace(points[-1], watts=points[-2].watts * 0.9)
     with pytest.raises(
         ProfileError, match=r"truth\.csv:13: .* W at 1980 MHz, but .* W at 1305 MHz \(truth\.csv:12\)"

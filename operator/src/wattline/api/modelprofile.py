@@ -62,6 +62,9 @@ class ArchitectureSpec(Spec):
     weight_bits: float = Field(default=16, gt=0, le=32)
     """Bits of a number in the multiplications with weights; with 8 or less they may be faster than bf16."""
 
+    state_bytes_per_sequence: float = Field(default=0, ge=0)
+    """Recurrent state of state-space layers in bytes, which a step reads and writes for each running sequence."""
+
     @model_validator(mode="after")
     def _experts_fit(self) -> Self:
         if self.expert_bytes > self.weight_bytes or self.experts_per_token > self.experts:
@@ -123,8 +126,11 @@ class EngineProfile(Spec):
 class ClockResponse(Spec):
     """How power and time of computing follow the clock, where the points span clocks."""
 
-    power_exponent: float = Field(gt=0, le=4)
-    """Dynamic power of computing goes with the clock ratio to this power."""
+    voltage_floor: float = Field(gt=0, le=1)
+    """Least voltage, as a share of that at full clock; dynamic power goes with the clock and the square of the voltage."""
+
+    voltage_slope: float = Field(ge=0, le=2)
+    """By how much of itself the voltage would fall from full clock to none."""
 
     time_exponent: float = Field(ge=0, le=2)
     """Seconds of computing go with the clock ratio to minus this power."""

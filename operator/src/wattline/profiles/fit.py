@@ -10,7 +10,7 @@ from scipy.optimize import OptimizeResult, least_squares
 
 from wattline.api.modelprofile import Quantity
 from wattline.profiles.points import Point
-from wattline.world.curve import PERSEUS, PowerShape, power_law
+from wattline.world.curve import PERSEUS, PowerShape, voltage_curve
 from wattline.world.physics import EnginePhysics, Fit
 from wattline.world.power import PowerModel
 from wattline.world.steady import Steady, steady
@@ -45,12 +45,14 @@ ENGINE = (
     Range("step_seconds", 0.0005, 0.02, (0.002,), 0.001),
     Range("sequence_seconds", 0.0, 0.001, (0.00005,), 0.00002),
     Range("memory_watts", 50.0, 550.0, (280.0,), 100.0),
-    Range("compute_watts", 100.0, 600.0, (500.0,), 100.0),
+    Range("compute_watts", 100.0, 1000.0, (500.0,), 100.0),
 )
-"""Watts are those of a product of 700 W with 100 W of idle power; other products have them in proportion."""
+"""Watts are those of a product of 700 W with 100 W of idle power; other products have them in proportion. Computing
+may draw more at full clock than the limit allows: then the limit holds the clock down, as on the device."""
 
 CLOCK = (
-    Range("power_exponent", 0.8, 3.2, (1.5, 2.4), 0.5),
+    Range("voltage_floor", 0.5, 1.0, (0.75,), 0.1),
+    Range("voltage_slope", 0.0, 1.5, (0.3, 0.8), 0.3),
     Range("time_exponent", 0.0, 1.2, (0.8,), 0.3),
     Range("memory_clock_share", 0.0, 1.0, (0.4,), 0.2),
 )
@@ -152,7 +154,7 @@ def engine_at(
     """Return the engine and the clock response at a vector of parameters."""
     by_name = {one.name: float(value) for one, value in zip(ranges, values, strict=True)}
     clock = [by_name.pop(one.name) for one in CLOCK if one.name in by_name]
-    shape = power_law(*clock) if clock else PERSEUS
+    shape = voltage_curve(*clock) if clock else PERSEUS
     return replace(base, fit=Fit(**by_name)), shape
 
 

@@ -24,7 +24,8 @@ MISSING: Mapping[str, str] = {
     "sequence_seconds": "latency at batch sizes further apart, at least 8 times",
     "memory_watts": "watts at small batches (1 to 8), where the GPU waits for memory",
     "compute_watts": "watts at a batch or prompts so large that steps compute",
-    "power_exponent": "watts at three locked clocks or more, the lowest 40 % below the highest, at a large batch",
+    "voltage_floor": "watts at a locked clock of half the highest, at a large batch",
+    "voltage_slope": "watts at three locked clocks or more, the lowest 40 % below the highest, at a large batch",
     "time_exponent": "latency at three locked clocks or more, the lowest 40 % below the highest, at a large batch",
     "memory_clock_share": "watts at three locked clocks or more at a small batch",
 }

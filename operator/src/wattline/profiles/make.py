@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from wattline.api.base import Metadata
 from wattline.api.modelprofile import (
+    ClockResponse,
     EngineProfile,
     ModelProfile,
     ModelProfileSpec,
@@ -15,14 +16,14 @@ from wattline.api.modelprofile import (
     QuantityError,
 )
 from wattline.profiles.checks import NOISE, contradictions
-from wattline.profiles.fit import Fitted, fit, ranges_for, spans_clocks
+from wattline.profiles.fit import CLOCK, Fitted, fit, ranges_for, spans_clocks
 from wattline.profiles.identify import doubts, refusals, spreads, twins
 from wattline.profiles.leave import LeftOut, leave_out, summary
 from wattline.profiles.points import Point, ProfileError, Subject
 from wattline.world.engines import capacity_tokens
 from wattline.world.physics import Architecture, EnginePhysics, Fit
 from wattline.world.products import PRODUCTS
-from wattline.world.profiled import clock_response, engine_profile
+from wattline.world.profiled import engine_profile
 
 MOST_ERROR = {Quantity.WATTS: 0.15, Quantity.ITL: 0.25}
 """Median errors at batch sizes left out beyond which the points are not of such an engine."""
@@ -81,7 +82,7 @@ def make(
         product=subject.product,
         gpus=subject.gpus,
         engine=_engine(fitted),
-        clock=clock_response(*fitted.values[-3:]) if clocks else None,
+        clock=_clock(fitted) if clocks else None,
         errors=errors,
         points=tuple(map(measured, points)),
     )
@@ -124,6 +125,11 @@ def _engine(fitted: Fitted) -> EngineProfile:
         for name, ratio in spreads(fitted).items()
     )
     return engine_profile(fitted.physics).model_copy(update={"spreads": parts})
+
+
+def _clock(fitted: Fitted) -> ClockResponse:
+    values = dict(zip((one.name for one in fitted.ranges), fitted.values, strict=True))
+    return ClockResponse(**{one.name: values[one.name] for one in CLOCK})
 
 
 def _refuse(subject: Subject, reasons: Sequence[str]) -> None:

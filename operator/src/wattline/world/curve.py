@@ -86,21 +86,29 @@ LINEAR = PowerShape("linear", _linear_power, _inverse, memory_clock_share=0.70)
 FLAT = PowerShape("flat", _flat_power, _perseus_time, memory_clock_share=0.50)
 
 
-def power_law(power_exponent: float, time_exponent: float, memory_clock_share: float) -> PowerShape:
-    """Return the curve of a measured clock response: dynamic power x to one power, time x to minus another."""
+def voltage_curve(
+    voltage_floor: float, voltage_slope: float, time_exponent: float, memory_clock_share: float
+) -> PowerShape:
+    """Return the curve of a measured clock response.
+
+    Dynamic power goes with the clock ratio x and the square of the voltage; that falls with the clock by
+    ``voltage_slope`` for all of x, down to ``voltage_floor`` of what it is at full clock. Time goes with x to minus
+    ``time_exponent``.
+    """
     return PowerShape(
         "measured",
-        partial(_power_law, power_exponent),
-        partial(_time_law, time_exponent),
+        partial(_by_voltage, voltage_floor, voltage_slope),
+        partial(_by_power, time_exponent),
         memory_clock_share,
     )
 
 
-def _power_law(exponent: float, ratio: float, idle_share: float) -> float:
-    return float(idle_share + (1.0 - idle_share) * ratio**exponent)
+def _by_voltage(floor: float, slope: float, ratio: float, idle_share: float) -> float:
+    voltage = max(floor, 1.0 - slope * (1.0 - ratio))
+    return idle_share + (1.0 - idle_share) * ratio * voltage * voltage
 
 
-def _time_law(exponent: float, ratio: float) -> float:
+def _by_power(exponent: float, ratio: float) -> float:
     return float(ratio**-exponent)
 
 

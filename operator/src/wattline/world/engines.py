@@ -76,8 +76,9 @@ def _fitted(architecture: Architecture, gpus: int, fit: Fit) -> EnginePhysics:
     return EnginePhysics(architecture, H100, gpus, fit, capacity_tokens(architecture, H100, gpus))
 
 
-# Printed by bench/fit_engine.py: bandwidth share, compute share, seconds per step, seconds per sequence, watts of memory,
-# watts of computing.
+# Fitted to ML.ENERGY in narrower ranges than `wattline profile fit` has (bandwidth share from 0.55, computing watts to 600),
+# and kept, for published figures are made with them: bandwidth share, compute share, seconds per step, seconds per
+# sequence, watts of memory, watts of computing.
 _FITTED = (
     _fitted(QWEN3_14B, 1, Fit(0.788, 0.4, 0.0005, 7.68e-05, 265.0, 600.0)),
     _fitted(LLAMA_70B, 4, Fit(0.622, 0.703, 0.0005, 6.41e-05, 259.0, 600.0)),

@@ -31,6 +31,8 @@ class Architecture:
     max_context_tokens: int
     weight_bits: float = 16.0
     """Of a number in the multiplications that a fit may look beyond the bf16 rate for, where it is 8 or less."""
+    state_bytes_per_sequence: float = 0.0
+    """Recurrent state of state-space layers, which a step reads and writes for each running sequence."""
 
     def weights_read(self, tokens: float) -> float:
         """Return the bytes of weights that a step of so many tokens reads, experts chosen evenly."""
@@ -89,6 +91,7 @@ class EnginePhysics:
             fit.step_seconds,
             fit.sequence_seconds,
             product.on_chip_bytes_per_second,
+            2.0 * architecture.state_bytes_per_sequence,
         )
         object.__setattr__(self, "_parts", parts)
 
@@ -121,7 +124,7 @@ class EnginePhysics:
         """
         (
             weights, experts, missed, kv, twice_parameters, compute_share, bandwidth, flops_per_second, step_seconds,
-            sequence_seconds, on_chip,
+            sequence_seconds, on_chip, state,
         ) = self._parts  # fmt: skip
         tokens = sequences + prefill_tokens
         if experts:
@@ -133,6 +136,8 @@ class EnginePhysics:
             flops += self.architecture.attention_flops_per_token_pair * pairs / ATTENTION_SHARE
         else:
             read = weights + kv * context_tokens
+        if state:
+            read += state * sequences
         fit, gpus = self.fit, self.gpus
         share = read / gpus
         return Load(

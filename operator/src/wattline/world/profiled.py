@@ -4,13 +4,12 @@ from collections.abc import Iterable
 
 from wattline.api.modelprofile import (
     ArchitectureSpec,
-    ClockResponse,
     EngineParameters,
     EngineProfile,
     ModelProfile,
     Provenance,
 )
-from wattline.world.curve import PowerShape, power_law
+from wattline.world.curve import PowerShape, voltage_curve
 from wattline.world.engines import ENGINES
 from wattline.world.physics import Architecture, EnginePhysics, Fit
 from wattline.world.products import PRODUCTS
@@ -59,7 +58,9 @@ def shape_of(profile: ModelProfile) -> PowerShape | None:
     clock = profile.spec.clock
     if clock is None:
         return None
-    return power_law(clock.power_exponent, clock.time_exponent, clock.memory_clock_share)
+    return voltage_curve(
+        clock.voltage_floor, clock.voltage_slope, clock.time_exponent, clock.memory_clock_share
+    )
 
 
 def engine_profile(physics: EnginePhysics) -> EngineProfile:
@@ -72,11 +73,4 @@ def engine_profile(physics: EnginePhysics) -> EngineProfile:
             **{name: getattr(architecture, name) for name in ArchitectureSpec.model_fields}
         ),
         parameters=EngineParameters(**{name: getattr(fit, name) for name in EngineParameters.model_fields}),
-    )
-
-
-def clock_response(power_exponent: float, time_exponent: float, memory_clock_share: float) -> ClockResponse:
-    """Return a clock response as a profile says it."""
-    return ClockResponse(
-        power_exponent=power_exponent, time_exponent=time_exponent, memory_clock_share=memory_clock_share
     )
