@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from tests.fakes.ray import Ray
 
 from wattline.cli.main import main
 
@@ -124,6 +125,16 @@ def test_what_cannot_be_done_is_said_with_its_remedy(tmp_path, monkeypatch, argu
     assert result.exit_code != 0
     assert said in result.output
     assert "Traceback" not in result.output
+
+
+def test_ray_is_the_same_command(tmp_path, monkeypatch):
+    ray = Ray()
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    output = called("sweep", *SMALL, "--seeds", "2", "--ray", "ray://head:10001", "--out", tmp_path)
+
+    assert "2/2" in output
+    assert ray.address == "ray://head:10001"
+    assert len(list(tmp_path.glob("all/seed-*.json"))) == 2
 
 
 def sweeping(folder):

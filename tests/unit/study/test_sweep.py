@@ -5,11 +5,13 @@ import io
 from dataclasses import replace
 
 import pytest
+from tests.fakes.ray import Ray
 from tests.unit.study.questions import fleet, question
 
 from wattline.sim.scenario import ScenarioError
 from wattline.study import results, sweep
 from wattline.study.question import answer
+from wattline.study.results import ResultError
 from wattline.study.workers import Failed, WorkersError, attempt, on_cores, on_ray
 
 
@@ -123,6 +125,11 @@ def test_a_question_that_cannot_be_asked_is_refused_before_any_is_played(tmp_pat
         grid(tmp_path, clocks=("99999",))
 
 
+def test_two_variants_of_one_name_are_refused(tmp_path):
+    with pytest.raises(ResultError, match="two variants are called clock=full; give every value once"):
+        grid(tmp_path, clocks=("full", "full"))
+
+
 def test_a_variant_is_named_so_that_it_can_be_a_folder():
     assert sweep.name_of(()) == "all"
     assert sweep.name_of((("pool", "agents/coder"), ("rate", "0.1"))) == "pool=agents_coder,rate=0.1"
@@ -138,42 +145,6 @@ def test_cores_give_the_same_answers_as_one_process():
     asked = [question(seed=1), question(seed=2)]
 
     assert figures(on_cores(asked, jobs=2)) == figures(here(asked))
-
-
-class Ray:
-    """Ray's remote, get and wait, done at once and in this process."""
-
-    def __init__(self, *, reachable=True, dying=()):
-        self.reachable, self.dying, self.address, self.most = reachable, dying, None, 0
-        self._made = []
-
-    def is_initialized(self):
-        return self.address is not None
-
-    def init(self, address="local"):
-        if not self.reachable:
-            raise ConnectionError("nobody listens there")
-        self.address = address
-
-    def cluster_resources(self):
-        return {"CPU": 1.0}
-
-    def remote(self, function):
-        def submit(asked):
-            self._made.append((function, asked))
-            return len(self._made) - 1
-
-        return type("Remote", (), {"remote": staticmethod(submit)})
-
-    def wait(self, references, *, num_returns):
-        self.most = max(self.most, len(references))
-        return references[-num_returns:], references[:-num_returns]
-
-    def get(self, reference):
-        if reference in self.dying:
-            raise RuntimeError("the worker died")
-        function, asked = self._made[reference]
-        return function(asked)
 
 
 def test_ray_gives_the_same_answers_with_few_waiting_at_once():

@@ -203,7 +203,7 @@ def _writable(folder: Path) -> None:
 
 def _workers(jobs: int | None, ray_address: str | None) -> Play:
     if ray_address is None:
-        return partial(on_cores, jobs=jobs or len(os.sched_getaffinity(0)))
+        return partial(on_cores, jobs=jobs or _cores())
     try:
         ray = importlib.import_module("ray")
     except ModuleNotFoundError as error:
@@ -211,6 +211,13 @@ def _workers(jobs: int | None, ray_address: str | None) -> Play:
             "--ray needs Ray: pip install ray; or sweep without it on this machine's cores"
         ) from error
     return partial(on_ray, ray=ray, address=ray_address)
+
+
+def _cores() -> int:
+    """Return the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _played(cells: Sequence[study.Cell], workers: Play) -> list[study.Ended]:

@@ -14,6 +14,9 @@ from wattline.study.meaning import sentences, share, span, watts
 from wattline.study.quantities import QUANTITIES
 from wattline.study.question import Answer
 
+MOST_LINES = len(plots.COLOURS)
+"""More domains than this are not told apart in one plot."""
+
 Column = Sequence[float | int | None]
 
 
@@ -31,7 +34,7 @@ def page(answer: Answer) -> str:
     body = [
         f"<h1>Simulated: {escape(name)}</h1>",
         html.note(_LABEL),
-        html.facts(asked.lines(answer)),
+        html.facts([*asked.lines(answer), *(("trace", note) for note in answer.notes)]),
         "<h2>What it means</h2>",
         html.listed(said),
         "<h2>Pools</h2>",
@@ -113,7 +116,7 @@ def _over_time(answer: Answer, series: Series) -> list[Draw]:
     step = series.at_seconds[0]
 
     def draw_watts(axis: Axes) -> None:
-        lines = series.domain_watts or {"all GPUs": series.watts}
+        lines = _fullest(series.domain_watts, budgets) or {"all GPUs": series.watts}
         for index, (name, values) in enumerate(lines.items()):
             axis.plot(at[1:], _thousandth(values), color=plots.colour(index), linewidth=1.1, label=name)
             if name in budgets:
@@ -121,6 +124,7 @@ def _over_time(answer: Answer, series: Series) -> list[Draw]:
         axis.set_ylim(bottom=0)
         _legend(axis, lines)
         dashed = ", budget dashed" if budgets else ""
+        dashed += f"; the {MOST_LINES} fullest of {len(budgets)}" if len(budgets) > MOST_LINES else ""
         over_time(axis, f"Draw of GPUs by domain, kW (mean of {step:g} s{dashed})", label)
 
     def draw_clock(axis: Axes) -> None:
@@ -152,6 +156,14 @@ def _over_time(answer: Answer, series: Series) -> list[Draw]:
         over_time(axis, "Turns held at the gateway", label)
 
     return [draw_watts, draw_memory, draw_clock, draw_running, draw_heat, draw_held]
+
+
+def _fullest(
+    lines: Mapping[str, Sequence[float]], budgets: Mapping[str, float]
+) -> Mapping[str, Sequence[float]]:
+    """Return the domains that were nearest to their budgets, as many as can be told apart, in their order."""
+    near = sorted(lines, key=lambda name: max(lines[name]) / budgets[name], reverse=True)[:MOST_LINES]
+    return {name: values for name, values in lines.items() if name in near}
 
 
 def _by_pool(axis: Axes, at: Sequence[float], values: Mapping[str, Sequence[int]]) -> None:

@@ -46,12 +46,14 @@ class Ended:
 
 def cells(folder: Path, questions: Iterable[tuple[Varied, Question]]) -> tuple[Cell, ...]:
     """Return a cell for each question, each checked; its answer stands at ``VARIANT/seed-N.json``."""
-    out = []
+    out: dict[Path, Cell] = {}
     for varied, question in questions:
         question.check()
         path = folder / name_of(varied) / f"seed-{question.seed}.json"
-        out.append(Cell(varied, question, path, question.key()))
-    return tuple(out)
+        if path in out:
+            raise ResultError(f"two variants are called {name_of(varied)}; give every value once")
+        out[path] = Cell(varied, question, path, question.key())
+    return tuple(out.values())
 
 
 def name_of(varied: Varied) -> str:
