@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.sim import trace_files as files
 
-from wattline.model.context import shared_tokens
+from wattline.model.context import shared_tokens, tokens
 from wattline.sim import arrivals, mix
 from wattline.sim.generate import generate
 from wattline.sim.mix import Source
-from wattline.sim.recording import Calls, Recording, Session, TraceError
+from wattline.sim.recording import Calls, Part, Recording, Session, TraceError, again
 from wattline.sim.schedule import Schedule
 
 CODING = Source(name="coding", rate_per_second=0.05)
@@ -172,20 +172,39 @@ def test_a_mix_that_cannot_be_played_is_refused(sources, more, said):
 def test_a_schedule_makes_in_passing_what_sorting_everything_gives(gaps, moments):
     run = generate(1, 1).runs[0]
     sessions = [Session((run,) * len(thinks), tuple(thinks)) for thinks in gaps]
-    dealt = [(at, sessions[index % len(sessions)], index) for index, at in enumerate(sorted(moments))]
-    made = list(Schedule(lambda: iter(dealt), 1000.0))
+    dealt = [(at, index % len(sessions), index) for index, at in enumerate(sorted(moments))]
+    made = Schedule(sessions, lambda: iter(dealt), 1000.0)
     gap = sum(turn.gap_seconds for turn in run.turns)
     want = []
-    for at, session, play in dealt:
+    for at, index, play in dealt:
         start = at
-        for think in session.think_seconds:
+        for think in sessions[index].think_seconds:
             start += think
             want.append((start, f"{run.id}#{play}"))
             start += gap
     want = sorted((each for each in want if each[0] <= 1000.0), key=lambda each: each[0])
 
     assert [(each.at_seconds, each.run.id) for each in made] == want
-    assert len(Schedule(lambda: iter(dealt), 1000.0)) == len(want)
+    assert len(made) == len(want)
+
+
+def test_calls_are_repeated_as_sessions_are():
+    calls = Calls("many", "test")
+    calls.add(1000, 10, 2)
+    for part in (None, Part("chat", "team", "h"), Part("chat")):
+        [one], [other] = calls.again(0, 3, part).runs, again(calls[0], 3, part).runs
+
+        assert (one.id, one.session, one.harness, one.tenant) == (
+            other.id,
+            other.session,
+            other.harness,
+            other.tenant,
+        )
+        assert [size(turn) for turn in one.turns] == [size(turn) for turn in other.turns]
+
+
+def size(turn):
+    return tokens(turn.context), turn.output.tokens, turn.gap_seconds, turn.images
 
 
 def test_memory_is_that_of_the_runs_under_way():

@@ -8,7 +8,7 @@ from wattline.model.runs import Arrival
 from wattline.sim import tables
 from wattline.sim.moments import moment
 from wattline.sim.notes import Notes
-from wattline.sim.recording import Part, Recording, TraceError
+from wattline.sim.recording import Calls, Part, Recording, TraceError
 from wattline.sim.schedule import Dealt, Schedule
 from wattline.sim.traces import gatewaylog, load
 
@@ -90,6 +90,7 @@ def dealt(recording: Recording, moments: Sequence[float], rng: Random, part: Par
     A session of n runs takes the place of n moments, so that the rate is one of runs.
     """
     state = rng.getstate()
+    single = isinstance(recording.sessions, Calls)
 
     def deal() -> Dealt:
         fresh = Random()
@@ -101,11 +102,10 @@ def dealt(recording: Recording, moments: Sequence[float], rng: Random, part: Par
                 owed -= 1
                 continue
             index, play = next(sessions)
-            session = recording.sessions[index]
-            owed = len(session.runs) - 1
-            yield at, session, play
+            owed = 0 if single else len(recording.sessions[index].runs) - 1
+            yield at, index, play
 
-    return Schedule(deal, moments[-1] if moments else 0.0, part)
+    return Schedule(recording.sessions, deal, moments[-1] if moments else 0.0, part)
 
 
 def own(
@@ -128,15 +128,15 @@ def own(
     if recording.drawn:
         rate_per_second = None
     elif rate_per_second is not None:
-        rate_per_second /= sum(1 for _ in recording.each()) / len(recording.sessions)
+        rate_per_second /= recording.run_count / len(recording.sessions)
     moments = faster(stretched(recording.starts, rate_per_second, hours * load), load)
 
     def deal() -> Dealt:
         for number, at in enumerate(moments):
             play, index = divmod(number, len(recording.sessions))
-            yield at, recording.sessions[index], play
+            yield at, index, play
 
-    return Schedule(deal, hours * 3600, part)
+    return Schedule(recording.sessions, deal, hours * 3600, part)
 
 
 def faster(moments: list[float], load: float) -> list[float]:

@@ -8,7 +8,7 @@ from random import Random
 from wattline.sim import arrivals, traces
 from wattline.sim.generate import generate
 from wattline.sim.notes import Note, Notes
-from wattline.sim.recording import Part, Recording, TraceError
+from wattline.sim.recording import Calls, Part, Recording, TraceError
 from wattline.sim.schedule import Schedule, Together
 
 GENERATED_RUNS = 68
@@ -116,7 +116,7 @@ def work(
         told.append(recording.source)
         seen.extend(recording.notes)
         long = None if longest_tokens is None else too_long(recording, longest_tokens)
-        if long is not None and long.count == sum(1 for _ in recording.each()):
+        if long is not None and long.count == recording.run_count:
             raise TraceError(f"{recording.source or 'generated runs'}: no run can be played: {long}")
         seen.extend(() if long is None else (long,))
         if rate is None and _how(source, recording) == POISSON:
@@ -128,6 +128,8 @@ def work(
 
 def too_long(recording: Recording, longest_tokens: int) -> Note | None:
     """Return how many runs need more KV memory than there is anywhere; None where all fit."""
+    if isinstance(recording.sessions, Calls) and recording.sessions.longest()[1] <= longest_tokens:
+        return None
     found = [run for run in recording.each() if run.longest_tokens > longest_tokens]
     if not found:
         return None

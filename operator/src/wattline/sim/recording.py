@@ -51,6 +51,13 @@ class Recording:
         """Yield every run of every session; those of traces of single calls are made as they come."""
         return (run for session in self.sessions for run in session.runs)
 
+    @property
+    def run_count(self) -> int:
+        """How many runs all sessions have."""
+        if isinstance(self.sessions, Calls):
+            return len(self.sessions)
+        return sum(len(session.runs) for session in self.sessions)
+
     def unshared(self) -> "Recording":
         """Return it as if no two sessions had an opening prompt in common."""
         if isinstance(self.sessions, Calls):
@@ -109,15 +116,32 @@ class Calls(Sequence[Session]):
         if isinstance(index, slice):
             return tuple(self[each] for each in range(*index.indices(len(self))))
         index = range(len(self))[index]
-        name = f"{self._name}-{index}"
+        return self._made(index, f"{self._name}-{index}", self._harness, "")
+
+    def again(self, index: int, play: int, part: "Part | None" = None) -> Session:
+        """Return what `again` makes of a session, at once."""
+        name = f"{self._name}-{index}#{play}"
+        if part is None:
+            return self._made(index, name, self._harness, "")
+        return self._made(
+            index, f"{part.name}/{name}", part.harness or self._harness, part.tenant or part.name
+        )
+
+    def longest(self) -> tuple[int, int]:
+        """Return which call needs most tokens, and how many."""
+        found = max(range(len(self)), key=lambda index: self._prompts[index] + self._outputs[index])
+        return found, self._prompts[found] + self._outputs[found]
+
+    def _made(self, index: int, name: str, harness: str, tenant: str) -> Session:
         prompt, output = self._prompts[index], self._outputs[index]
         turn = Turn(
             (Extent((name, "prompt"), 0, prompt),),
             Extent((name, "output"), 0, output),
             0.0,
-            images=self._images[index],
+            "",
+            self._images[index],
         )
-        return Session((Run(name, name, self._harness, (turn,)),), (0.0,))
+        return Session((Run(name, name, harness, (turn,), tenant),), (0.0,))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Calls):

@@ -1,15 +1,15 @@
 """Arrivals in time order, made while they are asked for: memory holds those of sessions under way."""
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import TypeAlias
 
 from wattline.model.runs import Arrival
-from wattline.sim.recording import Part, Session, again
+from wattline.sim.recording import Calls, Part, Session, again
 
-Dealt: TypeAlias = Iterator[tuple[float, Session, int]]
-"""Moments in ascending order, the session that begins then, and its how many-th repetition that is."""
+Dealt: TypeAlias = Iterator[tuple[float, int, int]]
+"""Moments in ascending order, which session begins then, and its how many-th repetition that is."""
 
 
 class Schedule:
@@ -19,17 +19,30 @@ class Schedule:
     also lets it wait for the end of the one before. Nothing starts after the horizon.
     """
 
-    def __init__(self, deal: Callable[[], Dealt], horizon_seconds: float, part: Part | None = None) -> None:
+    def __init__(
+        self,
+        sessions: Sequence[Session],
+        deal: Callable[[], Dealt],
+        horizon_seconds: float,
+        part: Part | None = None,
+    ) -> None:
+        self._sessions = sessions
         self._deal = deal
         self._horizon_seconds = horizon_seconds
         self._part = part
 
     def __iter__(self) -> Iterator[Arrival]:
+        if isinstance(self._sessions, Calls):
+            for at, index, play in self._deal():
+                if at <= self._horizon_seconds:
+                    yield Arrival(at, self._sessions.again(index, play, self._part).runs[0])
+            return
         ahead: list[tuple[float, int, Arrival]] = []
         order = count()
-        for at, session, play in self._deal():
+        for at, index, play in self._deal():
             while ahead and ahead[0][0] <= at:
                 yield heapq.heappop(ahead)[2]
+            session = self._sessions[index]
             starts = _starts(at, session)
             if starts[0] > self._horizon_seconds:
                 continue
@@ -42,10 +55,12 @@ class Schedule:
 
     def __len__(self) -> int:
         """Return how many there are, without making any."""
+        if isinstance(self._sessions, Calls):
+            return sum(at <= self._horizon_seconds for at, _, _ in self._deal())
         return sum(
             start <= self._horizon_seconds
-            for at, session, _ in self._deal()
-            for start in _starts(at, session)
+            for at, index, _ in self._deal()
+            for start in _starts(at, self._sessions[index])
         )
 
 
