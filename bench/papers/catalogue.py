@@ -1,6 +1,9 @@
 """The papers in the order of the reference page."""
 
-from bench.papers import kairos
+from bench.papers import energy_per_query, kairos
 from bench.papers.study import Paper
 
-PAPERS: tuple[Paper, ...] = (kairos.PAPER,)
+PAPERS: tuple[Paper, ...] = (
+    kairos.PAPER,
+    energy_per_query.PAPER,
+)
