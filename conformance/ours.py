@@ -227,7 +227,10 @@ def children(pid: int) -> dict[str, int]:
                 for word in words
                 if word.startswith("wattline_agent.")
             }
-    except FileNotFoundError:  # it ended while we looked
+    except (
+        FileNotFoundError,
+        ProcessLookupError,
+    ):  # it ended before we opened its file, or before we read it
         return parts
     return parts
 
