@@ -1,5 +1,6 @@
 """What follows from a node's order alone: worked out once, not every second."""
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 
 from wattline.api.powernode import GpuOrder, PowerNodeSpec, ReplicaOrder
@@ -78,7 +79,9 @@ def among(tables_mhz: _Tables, low_mhz: int, high_mhz: int | None) -> tuple[int,
 
 
 def below(clocks_mhz: tuple[int, ...], top_mhz: int | None) -> tuple[int, ...]:
-    """Return the clocks up to ``top_mhz``; the slowest alone when all are faster."""
+    """Return the clocks, slowest first, up to ``top_mhz``; the slowest alone when all are faster."""
     if top_mhz is None:
         return clocks_mhz
-    return tuple(mhz for mhz in clocks_mhz if mhz <= top_mhz) or clocks_mhz[:1]
+    if not clocks_mhz or clocks_mhz[-1] <= top_mhz:
+        return clocks_mhz
+    return clocks_mhz[: max(bisect_right(clocks_mhz, top_mhz), 1)]

@@ -1,9 +1,9 @@
 """Agents: they play recorded runs against the gateway, one turn and one tool after the other."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from wattline.model.runs import Arrival, Run
+from wattline.model.runs import Arrival, Arrivals, Run
 from wattline.sim.events import Events
 from wattline.sim.gateway import Gateway
 
@@ -42,11 +42,36 @@ class Agents:
         self._longest_tokens = longest_tokens
         self._busy: dict[str, list[Run]] = {}
 
-    def expect(self, arrivals: Sequence[Arrival]) -> None:
-        """Schedule the arrivals."""
+    def expect(self, arrivals: Arrivals) -> None:
+        """Schedule the arrivals, each when the one before it is there, so that no more of them than that are held.
+
+        A list may be in any order; what makes its arrivals as they are asked for has them in that of time.
+        """
         self.played.offered += len(arrivals)
-        for arrival in arrivals:
-            self._events.at(arrival.at_seconds, self._arrival(arrival.run))
+        place = self._events.reserve(len(arrivals))
+        if isinstance(arrivals, Sequence):
+            order = sorted(range(len(arrivals)), key=lambda index: arrivals[index].at_seconds)
+            self._await(((place + index, arrivals[index]) for index in order), 0.0)
+        else:
+            self._await(enumerate(arrivals, start=place), 0.0)
+
+    def _await(self, coming: Iterator[tuple[int, Arrival]], since: float) -> None:
+        """Schedule the next arrival."""
+        place, arrival = next(coming, (0, None))
+        if arrival is None:
+            return
+        if arrival.at_seconds < since:
+            raise ValueError(
+                f"arrival of {arrival.run.id} at {arrival.at_seconds:g} s comes after one at {since:g} s: arrivals that "
+                "are made as they are asked for have to be in the order of time; sort them, or give a list"
+            )
+        arrives = self._arrival(arrival.run)
+
+        def due() -> None:
+            arrives()
+            self._await(coming, arrival.at_seconds)
+
+        self._events.at_place(arrival.at_seconds, place, due)
 
     def _arrival(self, run: Run) -> Callable[[], None]:
         def arrives() -> None:

@@ -19,6 +19,16 @@ class Events:
         self._scheduled += 1
         heappush(self._heap, (max(at_seconds, self.now_seconds), self._scheduled, action))
 
+    def reserve(self, count: int) -> int:
+        """Return the first of so many places in the order of equal times; ``at_place`` fills them, whenever it likes."""
+        first = self._scheduled + 1
+        self._scheduled += count
+        return first
+
+    def at_place(self, at_seconds: float, place: int, action: Action) -> None:
+        """Run ``action`` at ``at_seconds``, or now, as if it had been scheduled when its place was reserved."""
+        heappush(self._heap, (max(at_seconds, self.now_seconds), place, action))
+
     def every(self, period_seconds: float, action: Action, while_true: Callable[[], bool]) -> None:
         """Run ``action`` each period from one period on, until ``while_true`` says no."""
 
