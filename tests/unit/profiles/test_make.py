@@ -9,6 +9,7 @@ from tests.unit.profiles import truth
 from wattline.api.modelprofile import Provenance, Quantity
 from wattline.profiles.make import make
 from wattline.profiles.points import ProfileError
+from wattline.profiles.readers import Given, load
 from wattline.world.curve import voltage_curve
 from wattline.world.engines import ENGINES
 from wattline.world.profiled import engine_of, engines_of, shape_of
@@ -76,6 +77,25 @@ def test_every_point_is_kept_as_measured_with_its_place():
     kept = exact().profile.spec.points
     assert [each.source for each in kept] == [point.place for point in points]
     assert {each.provenance for each in kept} == {Provenance.MEASURED}
+
+
+def test_points_under_a_power_limit_are_read_with_it():
+    caps = [replace(point, cap_watts=watts) for watts in (350.0, 700.0) for point in truth.points()]
+    points = truth.measured(caps)
+    found = made(points).profile
+    assert found.spec.engine.parameters.compute_watts == pytest.approx(FIT.compute_watts, rel=0.02)
+    assert found.spec.points[0].cap_watts == 350
+
+
+def test_batches_of_a_real_leaderboard_that_were_left_out(shared_data):
+    path = shared_data / "gpu/mlenergy_leaderboard_v3_configurations.csv.gz"
+    reading = load([path], Given(model="google/gemma-3-27b-it", product="h100", gpus=2))
+    gemma = replace(ARCHITECTURE, model="google/gemma-3-27b-it", weight_bytes=54.8e9, activated_parameters=27.4e9,
+                    kv_bytes_per_token=2 * 10 * 16 * 128 * 2)  # fmt: skip
+    errors = make(reading.points, gemma, name="gemma").profile.spec.errors
+    of = {error.quantity: error.median_ratio for error in errors}
+    assert of[Quantity.WATTS] <= 0.05
+    assert of[Quantity.ITL] <= 0.10
 
 
 def without(points, **gone):

@@ -1,6 +1,7 @@
 """Points of an engine that is known, as if they had been measured."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from random import Random
 
 from wattline.profiles.fit import predicted
@@ -26,35 +27,44 @@ def points(
     noise: float = 0.0,
 ) -> list[Point]:
     """Return what an exact bench would write down, with so much noise (a share, seeded)."""
-    power, rng = PowerModel(physics.product, shape), Random(7)
     subject = Subject(physics.model, physics.product.name, physics.gpus)
+    bare = [
+        Point(
+            subject,
+            "",
+            sequences=batch,
+            prompt_tokens=prompt_tokens,
+            output_tokens=output_tokens,
+            clock_mhz=clock,
+            fold=f"{batch:g}",
+        )
+        for batch in batches
+        for clock in clocks
+    ]
+    return measured(bare, physics=physics, shape=shape, noise=noise)
+
+
+def measured(
+    bare: Iterable[Point],
+    *,
+    physics: EnginePhysics = TRUTH,
+    shape: PowerShape = PERSEUS,
+    noise: float = 0.0,
+) -> list[Point]:
+    """Return points with what an engine does at each, one a line of a file."""
+    power, rng = PowerModel(physics.product, shape), Random(7)
     out = []
-    for batch in batches:
-        for clock in clocks:
-            bare = Point(
-                subject,
-                f"truth.csv:{len(out) + 2}",
-                sequences=batch,
-                prompt_tokens=prompt_tokens,
-                output_tokens=output_tokens,
-                clock_mhz=clock,
-                fold=f"{batch:g}",
+    for point in bare:
+        seen = predicted(physics, power, point)
+        wobble = [1 + rng.uniform(-noise, noise) for _ in range(4)]
+        out.append(
+            replace(
+                point,
+                place=f"truth.csv:{len(out) + 2}",
+                watts=seen.watts * wobble[0],
+                itl_seconds=seen.itl_seconds * wobble[1],
+                tokens_per_second=seen.tokens_per_second * wobble[2],
+                ttft_seconds=seen.ttft_seconds * wobble[3],
             )
-            seen = predicted(physics, power, bare)
-            wobble = [1 + rng.uniform(-noise, noise) for _ in range(4)]
-            out.append(
-                Point(
-                    subject,
-                    bare.place,
-                    sequences=batch,
-                    prompt_tokens=prompt_tokens,
-                    output_tokens=output_tokens,
-                    clock_mhz=clock,
-                    watts=seen.watts * wobble[0],
-                    itl_seconds=seen.itl_seconds * wobble[1],
-                    tokens_per_second=seen.tokens_per_second * wobble[2],
-                    ttft_seconds=seen.ttft_seconds * wobble[3],
-                    fold=bare.fold,
-                )
-            )
+        )
     return out

@@ -174,7 +174,7 @@ def _show(shown: ModelProfile, console: Console) -> None:
     )
     if spec.engine is not None:
         spread = {each.name: each.ratio for each in spec.engine.spreads}
-        for name, value in spec.engine.parameters.model_dump().items():
+        for name, value in spec.engine.parameters.model_dump(by_alias=True).items():
             ratio = spread.get(name)
             sure = "" if ratio is None else f" ± {ratio:.0%}"
             console.print(f"  {name} {value:.4g}{sure}", markup=False, highlight=False)

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from pydantic.alias_generators import to_camel
 
 from wattline.api.modelprofile import Quantity
-from wattline.profiles.fit import Fitted
+from wattline.profiles.fit import Fitted, Vector
 from wattline.profiles.points import Point
 
 LEAST_BATCHES = 4
@@ -16,6 +17,8 @@ UNKNOWN = 2.0
 """A standard error of so many times the value says nothing of a parameter."""
 RANK = 1e-6
 """A direction of the parameters with so much less effect than the strongest has none."""
+PART = 0.2
+"""A parameter with a larger part in such a direction is not known."""
 
 MISSING: Mapping[str, str] = {
     "bandwidth_share": "latency at small batches (1 to 8), where a step waits for the weights alone",
@@ -72,32 +75,44 @@ def refusals(points: Sequence[Point], parameters: int) -> list[str]:
 
 
 def spreads(fitted: Fitted) -> dict[str, float | None]:
-    """Return the standard error of each parameter over its value; none where it lies at a bound."""
-    free, covariance = _covariance(fitted)
+    """Return the standard error of each parameter over its value; none where the points do not say it: at a bound, or
+    where it acts only together with others.
+    """
     out: dict[str, float | None] = {one.name: None for one in fitted.ranges}
+    free, strengths, directions = _directions(fitted)
+    seen = strengths > RANK * strengths.max(initial=0.0)
+    spare = max(len(fitted.residuals) - len(free), 1)
+    variance = float(fitted.residuals @ fitted.residuals) / spare
     for place, index in enumerate(free):
+        if np.any(np.abs(directions[~seen, place]) > PART):
+            continue
         one, value = fitted.ranges[index], fitted.values[index]
-        error = float(np.sqrt(max(covariance[place, place], 0.0))) * one.scale
+        error = (
+            float(np.sqrt(variance * np.sum((directions[seen, place] / strengths[seen]) ** 2))) * one.scale
+        )
         out[one.name] = error / value if value else None
     return out
 
 
 def twins(fitted: Fitted, points: Sequence[Point]) -> list[str]:
-    """Return which parameters only act together, or not at all, a sentence each with the missing measurement."""
-    free = _free(fitted)
-    if not free:
-        return []
-    values, vectors = np.linalg.svd(fitted.jacobian[:, free], full_matrices=False)[1:]
+    """Return which parameters only act together, or not at all, a sentence each with the missing measurement.
+
+    Fixed parts of a step are left out: whether a millisecond is the launch's or the memory's, watts and latency are the
+    same within what was measured.
+    """
+    free, strengths, directions = _directions(fitted)
     out = []
-    for strength, direction in zip(values, vectors, strict=True):
-        if strength > RANK * values[0]:
+    for strength, direction in zip(strengths, directions, strict=True):
+        if strength > RANK * strengths[0]:
             continue
         parts = sorted(zip(np.abs(direction), free, strict=True), reverse=True)
-        names = [fitted.ranges[index].name for weight, index in parts if weight > 0.2]
+        names = [fitted.ranges[index].name for weight, index in parts if weight > PART]
+        if any(name.endswith("_seconds") for name in names):
+            continue
         what = (
-            f"{_camel(names[0])} has no effect on these points"
+            f"{to_camel(names[0])} has no effect on these points"
             if len(names) == 1
-            else f"{' and '.join(map(_camel, names))} cannot be told apart by these points"
+            else f"{' and '.join(map(to_camel, names))} cannot be told apart by these points"
         )
         out.append(f"{what}; measure {_missing(names[0], points)}")
     return out
@@ -109,7 +124,7 @@ def doubts(fitted: Fitted, points: Sequence[Point]) -> list[str]:
     Not the fixed parts of a step: where they are nothing, nothing is what is to be found.
     """
     return [
-        f"{_camel(name)} is not identified (standard error {ratio:.0%} of its value); measure {_missing(name, points)}"
+        f"{to_camel(name)} is not identified (standard error {ratio:.0%} of its value); measure {_missing(name, points)}"
         for name, ratio in spreads(fitted).items()
         if ratio is not None and ratio > UNKNOWN and not name.endswith("_seconds")
     ]
@@ -129,12 +144,13 @@ def _free(fitted: Fitted) -> list[int]:
     return [index for index, one in enumerate(fitted.ranges) if one.name not in bound]
 
 
-def _covariance(fitted: Fitted) -> tuple[list[int], np.ndarray]:
+def _directions(fitted: Fitted) -> tuple[list[int], Vector, Vector]:
+    """Return the parameters that are free, and the singular values and directions of their effect, strongest first."""
     free = _free(fitted)
-    jacobian = fitted.jacobian[:, free]
-    spare = max(len(fitted.residuals) - len(free), 1)
-    variance = float(fitted.residuals @ fitted.residuals) / spare
-    return free, variance * np.linalg.pinv(jacobian.T @ jacobian)
+    if not free:
+        return [], np.zeros(0), np.zeros((0, 0))
+    strengths, directions = np.linalg.svd(fitted.jacobian[:, free], full_matrices=True)[1:]
+    return free, np.pad(strengths, (0, len(free) - len(strengths))), directions
 
 
 def _mean_batch(points: Sequence[Point], fold: str) -> float:
@@ -153,8 +169,3 @@ def _list(sizes: Sequence[float]) -> str:
 def _more(sizes: Sequence[float]) -> str:
     largest = sizes[-1]
     return ", ".join(f"{largest * factor:.0f}" for factor in (2, 4, 8)[: LEAST_BATCHES - len(sizes)])
-
-
-def _camel(name: str) -> str:
-    head, *rest = name.split("_")
-    return head + "".join(word.title() for word in rest)

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from pydantic.alias_generators import to_camel
+
 from wattline.api.base import Metadata
 from wattline.api.modelprofile import (
     ClockResponse,
@@ -97,15 +99,21 @@ def measured(point: Point) -> ProfilePoint:
         source=point.place,
         clock_mhz=point.clock_mhz,
         cap_watts=point.cap_watts,
-        batch=point.sequences,
-        prompt_tokens=point.prompt_tokens,
-        cached_tokens=point.cached_tokens,
-        output_tokens=point.output_tokens,
-        watts=point.watts,
-        itl_seconds=point.itl_seconds,
-        tokens_per_second=point.tokens_per_second,
-        ttft_seconds=point.ttft_seconds,
+        batch=_short(point.sequences),
+        prompt_tokens=_short(point.prompt_tokens),
+        cached_tokens=_short(point.cached_tokens),
+        output_tokens=_short(point.output_tokens),
+        **{
+            name: None if value is None else _short(value)
+            for name in ("watts", "itl_seconds", "tokens_per_second", "ttft_seconds")
+            for value in [getattr(point, name)]
+        },
     )
+
+
+def _short(value: float) -> float:
+    """Return a measured value with the digits that a person reads."""
+    return float(f"{value:.6g}")
 
 
 def _base(subject: Subject, architecture: Architecture, capacity: int | None) -> EnginePhysics:
@@ -121,7 +129,7 @@ def _base(subject: Subject, architecture: Architecture, capacity: int | None) ->
 
 def _engine(fitted: Fitted) -> EngineProfile:
     parts = tuple(
-        ParameterSpread(name=name, ratio=None if ratio is None else round(ratio, 3))
+        ParameterSpread(name=to_camel(name), ratio=None if ratio is None else round(ratio, 3))
         for name, ratio in spreads(fitted).items()
     )
     return engine_profile(fitted.physics).model_copy(update={"spreads": parts})
@@ -159,5 +167,8 @@ def _warnings(points: Sequence[Point], fitted: Fitted, *, clocks: bool) -> list[
         )
     if all(point.ttft_seconds is None for point in points):
         out.append("no time to first token was measured; what is said of it is the model's")
-    out.extend(f"{name} lies at the bound of its range" for name in sorted(fitted.at_bound()))
+    out.extend(
+        f"{to_camel(name)} lies at the bound of its range, so these points do not say how much it is"
+        for name in sorted(fitted.at_bound())
+    )
     return out
