@@ -5,8 +5,8 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-
 from tests.unit.sim.test_simulate import scenario
+
 from wattline.sim.events import Events
 from wattline.sim.simulate import simulate
 
