@@ -15,6 +15,7 @@ from tests.fakes.ray import Ray
 from wattline.cli.main import main
 
 EXAMPLE = str(Path(__file__).resolve().parents[2] / "examples" / "one-box")
+TWO_POOLS = str(Path(EXAMPLE).parent / "cluster")
 SMALL = ["-f", EXAMPLE, "--product", "h200", "--hours", "0.01", "--rate", "0.1"]
 
 
@@ -101,6 +102,8 @@ def test_a_grid_can_be_a_file_and_the_command_line_goes_before_it(tmp_path):
         pytest.param(["simulate", *SMALL, "--budget", "row=1"], "there is: box", id="no such domain"),
         pytest.param(["simulate", *SMALL, "--replicas", "coder=60"], "lists 8 endpoints", id="too many replicas"),
         pytest.param(["simulate", *SMALL, "--pool", "coder=fast"], "expected runs per second", id="no rate"),
+        pytest.param(["simulate", "-f", TWO_POOLS], "Name them: --pool", id="several pools"),
+        pytest.param(["simulate", "-f", f"{EXAMPLE}/pool.yaml", "--cap", "uniform"], "no PowerDomain says a budget", id="no budget"),
         pytest.param(["simulate", *SMALL, "--series-seconds", "7"], "a multiple of 5 s", id="odd moments"),
         pytest.param(["simulate", *SMALL, "--json", "-", "--series", "-"], "cannot both be", id="two on one output"),
         pytest.param(["sweep", *SMALL, "--vary", "clok=1", "--out", "{out}"], "no option clok to vary", id="no such option"),

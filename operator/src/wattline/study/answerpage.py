@@ -72,7 +72,7 @@ def _pools(answer: Answer) -> Iterable[tuple[str, ...]]:
             f"{pool.objective_tokens_per_second:g} tok/s",
             share(pool.recomputed_ratio, 1),
             _figure(
-                None if pool.joules_per_finished_run is None else pool.joules_per_finished_run / 1000, "kJ", 2
+                None if pool.headline_joules_per_run is None else pool.headline_joules_per_run / 1000, "kJ", 2
             ),
         )
 

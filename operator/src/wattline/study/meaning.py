@@ -52,6 +52,10 @@ def share(part: float, whole: float) -> str:
 
 def _pools(answer: Answer) -> Iterator[Sentence]:
     for pool in answer.report.pools:
+        if not pool.runs_offered:
+            yield Sentence(
+                f"no run came to {pool.name}; more --hours or a higher --rate bring some", alarming=True
+            )
         yield from _objective(pool, answer)
         open_runs = pool.runs_offered - pool.runs_finished - pool.runs_outgrown
         if open_runs:

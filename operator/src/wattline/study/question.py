@@ -85,6 +85,8 @@ class Question:
         clock_of(self.clock, self.product)
         if self.cap not in get_args(Cap):
             raise ScenarioError(f"cap {self.cap}: there is {', '.join(get_args(Cap))}")
+        if self.cap != "none" and not self.fleet.domains:
+            raise ScenarioError(f"cap {self.cap}: no PowerDomain says a budget; add one to the manifests")
 
     def standing(self) -> Fleet:
         """Return the fleet with a node for every replica; raise `ScenarioError` where one cannot be."""
@@ -115,6 +117,12 @@ class Question:
 
     def loads(self) -> tuple["Load", ...]:
         """Return the pools that get runs, and at what rate; raise `ScenarioError` where there is no such pool."""
+        names = [full_name(pool) for pool in self.fleet.pools]
+        if not self.pools and len(names) > 1:
+            raise ScenarioError(
+                f"which InferencePools get the runs? Name them: --pool {names[0]} --pool {names[1]}; "
+                f"there is: {', '.join(names)}"
+            )
         out = []
         for text in self.pools or (None,):
             name, equals, rate = text.partition("=") if text else (None, "", "")
