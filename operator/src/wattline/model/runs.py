@@ -1,6 +1,8 @@
 """Recorded agent runs: what the simulator and the replaying agents both play."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from wattline.model.context import Context, Extent
 
@@ -19,7 +21,7 @@ class Turn:
     """Tool time (or think time) between this turn's end and the next turn's request; 0 after the last."""
 
     tool: str = ""
-    """What the gap is: tools by name, joined by +, or ``human``; empty where the recording does not say."""
+    """What the gap is: tools by name, joined by +; empty where the recording does not say."""
 
     images: int = 0
     """Images in the prompt that this turn brought; their tokens are among those of the context."""
@@ -53,3 +55,11 @@ class Arrival:
 
     at_seconds: float
     run: Run
+
+
+class Arrivals(Protocol):
+    """Runs in the order of time, made while they are asked for or all there."""
+
+    def __iter__(self) -> Iterator[Arrival]: ...
+
+    def __len__(self) -> int: ...
