@@ -1,9 +1,10 @@
 """The papers in the order of the reference page."""
 
-from bench.papers import energy_per_query, kairos
+from bench.papers import energy_per_query, kairos, saga
 from bench.papers.study import Paper
 
 PAPERS: tuple[Paper, ...] = (
     kairos.PAPER,
+    saga.PAPER,
     energy_per_query.PAPER,
 )

@@ -89,6 +89,12 @@ def test_moves_are_few_oldest_first_and_pay(counts_cost, seen):
             )
 
 
+def test_what_was_taken_is_not_passed_on_in_the_same_period():
+    empty = replica("empty", 0.0, 0.0, idle=9.0)
+    moves = decide(PAPERS, 10.0, [BUSY, empty, replica("third", 0.0, 0.0, idle=9.0)]).moves
+    assert [(move.source, move.session) for move in moves] == [("busy", "x"), ("busy", "y")]
+
+
 @given(replicas)
 def test_nothing_moves_to_and_fro_in_one_period(seen):
     moves = decide(OURS, 10.0, seen).moves

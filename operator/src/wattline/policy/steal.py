@@ -99,12 +99,13 @@ def load(spec: StealSpec, replica: ReplicaSeen) -> float:
 
 
 def decide(spec: StealSpec, at_seconds: float, replicas: Sequence[ReplicaSeen]) -> StealDecision:
-    """Return which sessions move; the head of a queue moves before those behind it."""
+    """Return which sessions move; the head of a queue moves before those behind it, and who took gives nothing on."""
+    takers: set[str] = set()
     now = {replica.name: replica for replica in replicas}
     moves: list[Move] = []
     why = Why.EVEN
     while len(moves) < spec.most:
-        why, pair = _pair(spec, at_seconds, list(now.values()))
+        why, pair = _pair(spec, at_seconds, list(now.values()), takers)
         if pair is None:
             break
         thief, giver = pair
@@ -116,6 +117,7 @@ def decide(spec: StealSpec, at_seconds: float, replicas: Sequence[ReplicaSeen]) 
             why = Why.COSTS_MORE
             break
         moves.append(Move(head.session, giver.name, thief.name, why))
+        takers.add(thief.name)
         now[giver.name] = replace(giver, waiting=giver.waiting[1:])
         now[thief.name] = replace(
             thief, waiting=(*thief.waiting, head), free_tokens=thief.free_tokens - head.need_tokens
@@ -124,7 +126,7 @@ def decide(spec: StealSpec, at_seconds: float, replicas: Sequence[ReplicaSeen]) 
 
 
 def _pair(
-    spec: StealSpec, at_seconds: float, replicas: list[ReplicaSeen]
+    spec: StealSpec, at_seconds: float, replicas: list[ReplicaSeen], takers: set[str]
 ) -> tuple[Why, tuple[ReplicaSeen, ReplicaSeen] | None]:
     """Return who takes from whom, if anybody does."""
     if len(replicas) < 2:
@@ -146,6 +148,7 @@ def _pair(
         replica
         for replica in replicas
         if replica.name != thief.name
+        and replica.name not in takers
         and replica.waiting
         and (loads[replica.name] > spec.load_ratio * least or len(replica.waiting) >= spec.queue)
         and (len(replica.waiting) > len(thief.waiting))

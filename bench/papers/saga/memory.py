@@ -1,0 +1,123 @@
+"""KV memory of one worker by session, in blocks: what runs is fixed, what is away may be given up as a policy says."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from wattline.model.survival import Survival
+from wattline.policy.retain import Kept, RetainSeen, RetainSpec, decide
+
+BLOCK = 16
+Choose = Callable[[int, float], list[tuple[str, int]]]
+"""Tokens that are missing and the time, to sessions and the tokens that each gives up from its end."""
+
+
+@dataclass(slots=True)
+class Away:
+    """A session of which no turn runs."""
+
+    kept: Kept
+    next_use: float = float("inf")
+    """Known to the oracle alone."""
+
+
+class Memory:
+    """So many tokens; amounts are whole blocks."""
+
+    def __init__(self, capacity_tokens: int, spec: RetainSpec | None, curves: Mapping[str, Survival]) -> None:
+        self.capacity_tokens = capacity_tokens - capacity_tokens % BLOCK
+        self.away: dict[str, Away] = {}
+        self.running: dict[str, int] = {}
+        self.curves = curves
+        self.horizon_seconds = 60.0
+        self._spec = spec
+        self._running_tokens = self._away_tokens = 0
+
+    @property
+    def free_tokens(self) -> int:
+        """Room without anybody giving way."""
+        return self.capacity_tokens - self._running_tokens - self._away_tokens
+
+    @property
+    def running_tokens(self) -> int:
+        """Held by turns that run."""
+        return self._running_tokens
+
+    def live_tokens(self) -> int:
+        """Return what belongs to sessions that have not ended."""
+        return self._running_tokens + sum(one.kept.tokens for one in self.away.values() if not one.kept.ended)
+
+    def cached_tokens(self, session: str) -> int:
+        """Return how many leading tokens of an absent session are here."""
+        away = self.away.get(session)
+        return away.kept.tokens if away else 0
+
+    def take(self, session: str, tokens: int, known_tokens: int, at_seconds: float) -> int | None:
+        """Give a turn its tokens; return how many of its known ones are here, or none where there is no room."""
+        tokens = blocks(tokens, up=True)
+        away = self.away.get(session)
+        hit = min(away.kept.tokens, blocks(known_tokens)) if away else 0
+        others = self._away_tokens - (away.kept.tokens if away else 0)
+        if self._running_tokens + tokens > self.capacity_tokens:
+            return None
+        self.drop(session)
+        missing = self._running_tokens + tokens + others - self.capacity_tokens
+        if missing > 0:
+            self._give_up(missing, at_seconds)
+        self.running[session] = tokens
+        self._running_tokens += tokens
+        return hit
+
+    def leave(self, kept: Kept, next_use: float = float("inf")) -> None:
+        """Let a turn end; what it computed stays for as long as nobody needs the room."""
+        self._running_tokens -= self.running.pop(kept.name)
+        self.away[kept.name] = Away(replace(kept, tokens=blocks(kept.tokens)), next_use)
+        self._away_tokens += blocks(kept.tokens)
+
+    def says(self, session: str, **fields: object) -> None:
+        """Note something about a session that is away, if anything of it is here."""
+        away = self.away.get(session)
+        if away is not None:
+            away.kept = replace(away.kept, **fields)  # type: ignore[arg-type]  # fields of Kept
+
+    def drop(self, session: str) -> None:
+        """Forget a session that is away."""
+        away = self.away.pop(session, None)
+        if away is not None:
+            self._away_tokens -= away.kept.tokens
+
+    def _give_up(self, tokens: int, at_seconds: float) -> None:
+        for name, given in self._chosen(tokens, at_seconds):
+            away = self.away[name]
+            self._away_tokens -= given
+            if not away.kept.ended:
+                age = at_seconds - away.kept.last_used_seconds
+                self.horizon_seconds += 0.05 * (max(age, 1.0) - self.horizon_seconds)
+            if given == away.kept.tokens:
+                del self.away[name]
+            else:
+                away.kept = replace(away.kept, tokens=away.kept.tokens - given)
+
+    def _chosen(self, tokens: int, at_seconds: float) -> list[tuple[str, int]]:
+        if self._spec is None:
+            return farthest(self.away, tokens)
+        kept = [one.kept for one in self.away.values()]
+        seen = RetainSeen(at_seconds, tokens, kept, self.curves, self.horizon_seconds)
+        return [(victim.name, victim.tokens) for victim in decide(self._spec, seen).victims]
+
+
+def farthest(away: Mapping[str, Away], tokens: int) -> list[tuple[str, int]]:
+    """Return what Bélády gives up: from the ends of those contexts that are used again last."""
+    out = []
+    for name, one in sorted(away.items(), key=lambda item: (-item[1].next_use, item[0])):
+        if tokens <= 0:
+            break
+        given = min(one.kept.tokens, blocks(tokens, up=True))
+        if given:
+            out.append((name, given))
+            tokens -= given
+    return out
+
+
+def blocks(tokens: int, *, up: bool = False) -> int:
+    """Return tokens in whole blocks."""
+    return tokens - tokens % BLOCK if not up else tokens + -tokens % BLOCK
