@@ -5,9 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import wattline
+
+SOURCES = os.pathsep.join(str(Path(folder).parent) for folder in wattline.__path__)
 PLAY = """
 import json
 from random import Random
@@ -84,8 +88,7 @@ print(json.dumps([report.flat(), [each.flat() for each in report.pools], report.
 def played(python, hash_seed):
     return subprocess.run(
         [python, "-c", PLAY],
-        env=os.environ
-        | {"PYTHONHASHSEED": str(hash_seed), "PYTHONPATH": os.pathsep.join(map(str, sys.path[:]))},
+        env=os.environ | {"PYTHONHASHSEED": str(hash_seed), "PYTHONPATH": SOURCES},
         capture_output=True,
         check=True,
         timeout=55,

@@ -79,6 +79,7 @@ def test_joules_of_a_successful_run_are_those_of_a_finished_one_over_its_success
     assert report.joules_per_successful_run == pytest.approx(report.joules_per_finished_run / 0.8)
     assert report.pools[0].joules_per_successful_run == pytest.approx(report.joules_per_successful_run)
     assert report.sourced
+    assert report.headline_joules_per_run == report.joules_per_successful_run
     assert report.notes == ()
 
 
@@ -86,6 +87,7 @@ def test_without_a_lower_rung_nothing_is_said_of_success():
     report = simulate(scenario())
 
     assert report.joules_per_successful_run is None
+    assert report.headline_joules_per_run == report.joules_per_finished_run
     assert report.sourced
 
 
@@ -94,6 +96,7 @@ def test_a_rung_that_nobody_measured_is_said_to_be_no_headline():
 
     assert not report.sourced
     assert not report.pools[0].sourced
+    assert report.headline_joules_per_run is report.pools[0].headline_joules_per_run is None
     assert "rung guess" in report.notes[0]
 
 

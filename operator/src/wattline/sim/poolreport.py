@@ -52,6 +52,15 @@ class PoolReport:
     sessions_migrated: int
     """Times a session's KV memory was sent to its new replica."""
 
+    @property
+    def headline_joules_per_run(self) -> float | None:
+        """Return the joules that a headline may say: per successful run where a lower rung served, if that is sourced."""
+        if not self.sourced:
+            return None
+        return (
+            self.joules_per_finished_run if self.runs_successful is None else self.joules_per_successful_run
+        )
+
     def flat(self) -> dict[str, float | int | str | None]:
         """Return one flat object."""
         return asdict(self)

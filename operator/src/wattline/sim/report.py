@@ -75,6 +75,15 @@ class Report:
     curves: Curves | None = None
     """How waits and rates are spread; likewise."""
 
+    @property
+    def headline_joules_per_run(self) -> float | None:
+        """Return the joules that a headline may say: per successful run where a lower rung served, if that is sourced."""
+        if not self.sourced:
+            return None
+        return (
+            self.joules_per_finished_run if self.runs_successful is None else self.joules_per_successful_run
+        )
+
     def flat(self) -> dict[str, float | int | None]:
         """Return one flat object, of all pools together; domains stand in it under ``domains.NAME.``."""
         whole = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in _NESTED}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 
 from wattline.model.context import Extent, joined, tokens
-from wattline.model.runs import Arrival, Run, Turn
+from wattline.model.runs import Arrival, Arrivals, Run, Turn
 
 TURNS_SHOWN = (1.0, 1.3, 1.6)
 """Turns of a weaker model against the stronger one's, at which a rung is shown: no public trace says the figure."""
@@ -37,11 +37,24 @@ class Rung:
         return bool(self.source)
 
 
-def played_on(rung: Rung | None, arrivals: Sequence[Arrival]) -> Sequence[Arrival]:
-    """Return the arrivals with runs as long as the rung makes them."""
+@dataclass(frozen=True, slots=True)
+class _Longer:
+    arrivals: Arrivals
+    turns_ratio: float
+
+    def __iter__(self) -> Iterator[Arrival]:
+        return (replace(each, run=longer(each.run, self.turns_ratio)) for each in self.arrivals)
+
+    def __len__(self) -> int:
+        return len(self.arrivals)
+
+
+def played_on(rung: Rung | None, arrivals: Arrivals) -> Arrivals:
+    """Return the arrivals with runs as long as the rung makes them; each is made when it is asked for."""
     if rung is None or rung.turns_ratio == 1:
         return arrivals
-    return [replace(each, run=longer(each.run, rung.turns_ratio)) for each in arrivals]
+    made = _Longer(arrivals, rung.turns_ratio)
+    return list(made) if isinstance(arrivals, Sequence) else made
 
 
 def longer(run: Run, turns_ratio: float) -> Run:

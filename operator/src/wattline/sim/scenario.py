@@ -1,12 +1,12 @@
 """One question to the simulator: a fleet, its arrivals, and which of its policies are on."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from wattline.api.inferencepool import InferencePool
 from wattline.model.fleet import Fleet, full_name
-from wattline.model.runs import Arrival
+from wattline.model.runs import Arrivals
 from wattline.policy.route import Mode
 from wattline.sim.air import Inlet
 from wattline.sim.changes import Change
@@ -30,7 +30,8 @@ class Served:
 
     pool: str
     """Full name."""
-    arrivals: Sequence[Arrival]
+    arrivals: Arrivals
+    """In a list, in any order; what makes them as they are asked for has them in that of time."""
     rung: Rung | None = None
     """What its agents get in place of the pool's own model."""
 
@@ -42,7 +43,7 @@ class Scenario:
     fleet: Fleet
     pool: str = ""
     """Full name of the pool that gets the runs, where it is only one; see ``served``."""
-    arrivals: Sequence[Arrival] = ()
+    arrivals: Arrivals = ()
     """Its runs."""
     hours: float = 3.0
     """Arrivals end here; the simulation goes on until all runs have ended."""
