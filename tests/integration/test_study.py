@@ -40,6 +40,11 @@ def test_a_person_reads_what_was_asked_what_came_of_it_and_what_it_means(tmp_pat
     assert "simulated, not a hardware result" in (tmp_path / "x.html").read_text().lower()
 
 
+def test_help_shows_whole_commands():
+    assert "\n  wattline simulate --from-cluster --budget row-a=-10%\n" in called("simulate", "--help")
+    assert "goes on where it was stopped" in " ".join(called("sweep", "--help").split())
+
+
 def test_a_recording_is_a_table_with_a_row_for_every_moment():
     rows = called("simulate", *SMALL, "--series", "-", "--series-seconds", "10").splitlines()
 

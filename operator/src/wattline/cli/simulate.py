@@ -44,7 +44,7 @@ def simulate(
     series_seconds: float | None,
     **options: Any,
 ) -> None:
-    r"""Play agents against a fleet with the product's own policies, on virtual time.
+    """Play agents against a fleet with the product's own policies, on virtual time.
 
     The fleet is a folder of manifests, as one would `kubectl apply` it, or a live cluster's. The same seed, trace and
     options give the same bytes. The figures are of simulated GPUs and engines.
@@ -52,7 +52,7 @@ def simulate(
     \b
     wattline simulate -f fleet --trace sessions.csv.gz --html report.html
     wattline simulate --from-cluster --budget row-a=-10%
-    """
+    """  # noqa: D301 - click's mark that lines stay as they are is a backspace
     if series_seconds is not None and series_seconds % SAMPLE_SECONDS:
         raise click.BadParameter(
             f"expected a multiple of {SAMPLE_SECONDS:g} s", param_hint="--series-seconds"

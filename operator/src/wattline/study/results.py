@@ -67,7 +67,7 @@ def write(path: Path, result: Result) -> None:
 
 def text(result: Result) -> str:
     """Return an answer as it is written."""
-    return json.dumps(result, indent=2) + "\n"
+    return json.dumps(result, indent=2, ensure_ascii=False) + "\n"
 
 
 def _seed(path: Path, result: Result) -> int:
