@@ -21,6 +21,7 @@ from wattline.world.engine import (
     Request,
 )
 from wattline.world.gpu import Gpu
+from wattline.world.loading import loading_seconds
 
 CODER = ENGINES["Qwen/Qwen3-Coder-30B-A3B-Instruct", "h100-nvl", 1]
 PAIR = ENGINES["Qwen/Qwen3-Coder-30B-A3B-Instruct", "h100", 2]
@@ -229,13 +230,13 @@ def test_an_idle_engine_jumps_and_its_gpus_say_they_are_idle():
 
 
 def test_loading_takes_its_time_and_power_and_requests_wait_for_it():
-    served = engine(loading_seconds=CODER.load_seconds)
+    served = engine(loading_seconds=loading_seconds(CODER))
     served.submit(ask("a"))
     served.advance(60.0)
     assert not served.ready
     assert served.gpus[0].watts > 110.0
     first = run(served)[0]
-    assert first.at_seconds > CODER.load_seconds
+    assert first.at_seconds > loading_seconds(CODER)
     assert served.ready
 
 

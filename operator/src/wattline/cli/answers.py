@@ -41,7 +41,7 @@ def _pools(answer: Answer) -> Table:
             _text(pool.ttft_seconds_p99, "s", 2),
             _text(pool.tokens_per_second_per_agent_p5, "tok/s", 1),
             share(pool.recomputed_ratio, 1),
-            "-" if pool.joules_per_finished_run is None else f"{pool.joules_per_finished_run / 1000:.2f} kJ",
+            _kilojoules(pool.headline_joules_per_run),
         )
     return table
 
@@ -71,13 +71,17 @@ def _whole(answer: Answer) -> Table:
         f"{len(answer.question.fleet.pools)} pools" if len(answer.question.fleet.pools) > 1 else "1 pool",
         span(report.seconds),
         f"{report.joules / 3.6e6:.2f} kWh",
-        "-" if report.joules_per_finished_run is None else f"{report.joules_per_finished_run / 1000:.2f} kJ",
+        _kilojoules(report.headline_joules_per_run),
         watts(report.mean_watts),
         _text(report.mean_clock_mhz, "MHz", 0),
         f"{report.max_celsius:.0f} °C",
         span(report.throttle_seconds) if report.throttle_seconds else "never",
     )
     return table
+
+
+def _kilojoules(joules: float | None) -> str:
+    return "-" if joules is None else f"{joules / 1000:.2f} kJ"
 
 
 def _text(value: float | None, unit: str, digits: int) -> str:

@@ -101,11 +101,6 @@ class EnginePhysics:
         return self.architecture.model
 
     @property
-    def load_seconds(self) -> float:
-        """From start to ready: a minute, and a second for each GB of weights on a GPU, five minutes at most [assumption]."""
-        return min(60.0 + self.architecture.weight_bytes / self.gpus / 1e9, 300.0)
-
-    @property
     def max_context_tokens(self) -> int:
         """Longest prompt and answer together that can run."""
         return min(self.architecture.max_context_tokens, self.capacity_tokens)
