@@ -117,9 +117,10 @@ def fitted(gpu: str, found: list[Row]):
             bounds=(lower, upper),
             loss="soft_l1",
             f_scale=0.05,
+            x_scale="jac",
             max_nfev=60,
         )
-        for floor in (1.0, 2.0)
+        for floor in (1.0, 1.4, 1.7, 2.0)
     ]
     found_best = min(tried, key=lambda one: one.cost)
     return parts(found_best.x), found_best.x[:6]

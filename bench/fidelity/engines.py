@@ -120,7 +120,7 @@ def main() -> None:
     parser.add_argument("models", nargs="*")
     parser.add_argument("--leave-one-out", action="store_true")
     parser.add_argument("--computing-watts", type=float)
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     path = arguments.folder / "mlenergy_leaderboard_v3_configurations.csv.gz"
     report("Text", groups(path, None), arguments)
     report("Pictures and video, prompt length assumed", groups(path, ASSUMED_PROMPT), arguments)
