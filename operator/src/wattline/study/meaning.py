@@ -69,7 +69,12 @@ def _pools(answer: Answer) -> Iterator[Sentence]:
                 f"{pool.runs_outgrown} of {pool.name}'s runs grow longer than a replica can hold; they were not started",
                 alarming=True,
             )
-        if pool.recomputed_ratio >= MUCH_RECOMPUTED:
+        if pool.turns_retried:
+            yield Sentence(
+                f"{pool.turns_retried} turns of {pool.name} were asked again because their replica went away; what "
+                f"it had in memory was computed again, and {pool.lost_tokens} tokens were generated again"
+            )
+        elif pool.recomputed_ratio >= MUCH_RECOMPUTED:
             yield Sentence(
                 f"{share(pool.recomputed_ratio, 1)} of {pool.name}'s computed prompt tokens had been computed before: "
                 f"memory is short; {_more_room(answer)}",
