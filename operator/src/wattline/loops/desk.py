@@ -33,6 +33,9 @@ class Desk:
         """By session."""
         self._running_at: dict[str, int] = {}
         """By home of the session."""
+        self._asking: Ask | None = None
+        self._added: dict[str, tuple[tuple[int, float] | None, int]] = {}
+        """What the turn that asks would add to each replica: one that waits asks again at every event."""
         self._inside: dict[Hashable, Waiting] = {}
         self._adopted, self._owed, self._first = Line(), Line(), Line()
 
@@ -288,7 +291,7 @@ class Desk:
                 at_seconds,
                 seen.resident_tokens,
                 seen.capacity_tokens if seen.usable else None,
-                self.ledger.session_count(seen.name),
+                self._counted(seen.name).sessions,
                 seen.added_tokens,
                 returning,
             ),
@@ -299,18 +302,34 @@ class Desk:
 
     def _look(self, ask: Ask, name: str) -> route.ReplicaSeen:
         """Return a replica as it stands for a turn."""
-        known = self._replicas[name]
-        resident = self.ledger.resident_tokens(name)
-        added = self.ledger.added_tokens(ask.session, name, ask.context, ask.tokens)
-        expected = self.growth.peak_tokens(resident + added, self.ledger.session_count(name) + 1)
+        known = self._counted(name)
+        if self._asking is not ask:
+            self._asking = ask
+            self._added.clear()
+        kept = self._added.get(name)
+        if kept is None or kept[0] != known.held_at:
+            added = self.ledger.added_tokens(ask.session, name, ask.context, ask.tokens)
+            self._added[name] = known.held_at, added
+        else:
+            added = kept[1]
+        resident = known.resident_tokens
+        expected = self.growth.peak_tokens(resident + added, known.sessions + 1)
         return route.ReplicaSeen(name, known.usable, resident, known.capacity_tokens, added, expected)
+
+    def _counted(self, name: str) -> ReplicaState:
+        """Return what is known of a replica, with what it holds now: counted anew only where that has changed."""
+        known, ledger = self._replicas[name], self.ledger
+        held_at = ledger.changes(name), ledger.tokens_per_unit
+        if known.held_at != held_at:
+            known.held_at = held_at
+            known.resident_tokens = ledger.resident_tokens(name)
+            known.sessions = ledger.session_count(name)
+        return known
 
     def _glance(self, name: str) -> route.ReplicaSeen:
         """Return a replica as it stands, whoever asks: all that is needed to know that a session stays."""
-        known = self._replicas[name]
-        return route.ReplicaSeen(
-            name, known.usable, self.ledger.resident_tokens(name), known.capacity_tokens, 0.0
-        )
+        known = self._counted(name)
+        return route.ReplicaSeen(name, known.usable, known.resident_tokens, known.capacity_tokens, 0.0)
 
     def _seated(self, ask: Ask, replica: str, answer: Answer) -> Answer:
         seat = self._seats.get(ask.session)

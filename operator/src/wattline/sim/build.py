@@ -68,13 +68,17 @@ def build(scenario: Scenario) -> Built:
         ):
             group = [gpus.setdefault(uuid, _gpu(scenario, uuid, physics)) for uuid in endpoint.gpus]
             replicas[full_name(pool), endpoint.name] = Replica(
-                endpoint.name, Engine(physics, group), events, heard
+                endpoint.name,
+                Engine(physics, group),
+                events,
+                heard,
+                skip_unchanged=scenario.skip_unchanged,
             )
     for name, pool_served in served.items():
         pool_served.use({key[1]: replica for key, replica in replicas.items() if key[0] == name})
     names = sorted({endpoint.node for pool in fleet.pools for endpoint in pool.spec.endpoints})
     nodes = tuple(_node(scenario, fleet, name, served, replicas, gpus) for name in names)
-    budgets = Budgets(fleet, nodes, partial(_class_of, fleet))
+    budgets = Budgets(fleet, nodes, partial(_class_of, fleet), skip_unchanged=scenario.skip_unchanged)
     return Built(
         scenario=scenario,
         fleet=fleet,

@@ -16,7 +16,13 @@ class Replica:
     """One engine and its GPUs; ``heard`` is called with each event at its time."""
 
     def __init__(
-        self, key: str, engine: Engine, events: Events, heard: Callable[["Replica", EngineEvent], None]
+        self,
+        key: str,
+        engine: Engine,
+        events: Events,
+        heard: Callable[["Replica", EngineEvent], None],
+        *,
+        skip_unchanged: bool = True,
     ) -> None:
         self.key = key
         """Pool and name."""
@@ -26,6 +32,9 @@ class Replica:
         self._preempted_before = 0
         self._events = events
         self._heard = heard
+        self._skip_unchanged = skip_unchanged
+        self._changes = -1
+        """Those of the engine and its GPUs when the alarm was set."""
         self._alarm = 0
         self._alarm_seconds = float("inf")
 
@@ -43,6 +52,7 @@ class Replica:
         """Go on with a new engine; what the old one ran and held is lost, and nobody hears of it."""
         self._preempted_before = self.preemptions
         self.engine = engine
+        self._changes = -1
         self._alarm += 1
         self._alarm_seconds = float("inf")
 
@@ -63,6 +73,12 @@ class Replica:
 
     def changed(self) -> None:
         """Look when the next event is due; call after anything that may have moved it."""
+        changes = self.engine.changes
+        for gpu in self.engine.gpus:
+            changes += gpu.changes
+        if changes == self._changes and self._skip_unchanged:
+            return
+        self._changes = changes
         due = self.engine.next_event_seconds()
         if due == float("inf"):
             self._alarm += 1
@@ -80,5 +96,6 @@ class Replica:
         if alarm != self._alarm:
             return
         self._alarm_seconds = float("inf")
+        self._changes = -1
         self.catch_up()
         self.changed()

@@ -59,6 +59,8 @@ class Scenario:
     """Runs that have not ended so long after the last arrival never will."""
     warm_up_hours: float = 0.0
     """What happens before counts for nothing: joules, turns, rates and runs are reported from then on."""
+    skip_unchanged: bool = True
+    """Decide nothing anew whose inputs are the same as last time: the results are the same, to the last bit."""
     watch_watts: bool = False
     """Look at the fleet's draw each second even where no policy needs it."""
     series_seconds: float | None = None

@@ -11,7 +11,7 @@ from wattline.api.base import PowerClass
 from wattline.api.powerdomain import PowerDomain
 from wattline.model.bounds import limit_for
 from wattline.model.fleet import Fleet
-from wattline.policy.share import Claim, DomainClaim, NodeClaim, share
+from wattline.policy.share import Claim, DomainClaim, Grant, NodeClaim, share
 from wattline.sim.events import Events
 from wattline.sim.node import Node
 from wattline.world.gpu import Gpu
@@ -39,13 +39,23 @@ class DomainReport:
 class Budgets:
     """Every domain's budget, and how long it was exceeded."""
 
-    def __init__(self, fleet: Fleet, nodes: Sequence[Node], classes: Callable[[str], PowerClass]) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        nodes: Sequence[Node],
+        classes: Callable[[str], PowerClass],
+        *,
+        skip_unchanged: bool = True,
+    ) -> None:
         self.over_seconds = 0.0
         self.peak_watts = 0.0
         """Highest 1 s draw of all GPUs together."""
         self._fleet = fleet
         self._nodes = {node.name: node for node in nodes}
         self._classes = classes
+        self._skip_unchanged = skip_unchanged
+        self._shared: tuple[list[DomainClaim], list[NodeClaim], tuple[Grant, ...]] | None = None
+        """Budgets and claims when they were last shared out, and what came of it."""
         self._members = {domain.metadata.name: self._below(domain) for domain in fleet.domains}
         self._watts = {domain.metadata.name: domain.spec.budget.watts for domain in fleet.domains}
         self._over_seconds = dict.fromkeys(self._members, 0.0)
@@ -96,7 +106,9 @@ class Budgets:
             for domain in self._fleet.domains
         ]
         raised: list[tuple[Node, float]] = []
-        for grant in share(pots, claims):
+        if not self._skip_unchanged or self._shared is None or self._shared[:2] != (pots, claims):
+            self._shared = pots, claims, share(pots, claims)
+        for grant in self._shared[2]:
             node = self._nodes[grant.name]
             if grant.watts <= node.budget_watts:
                 node.budget_watts = grant.watts

@@ -80,6 +80,8 @@ class Engine:
         """Part of the step with prefill that is still to do."""
         self._orders = 0
         self._generated_before = 0
+        self.changes = 0
+        """How often anything happened that may move the next event."""
         self._stuck = False
         """Whether the first waiting sequence found no memory and nothing was freed since."""
 
@@ -87,6 +89,7 @@ class Engine:
 
     def submit(self, request: Request) -> None:
         """Take a request at the present time; one that can never run is refused by the next ``advance``."""
+        self.changes += 1
         if request.id in self._all:
             raise ValueError(f"request {request.id} is already here")
         sequence = Sequence(request)
@@ -100,6 +103,7 @@ class Engine:
 
     def abort(self, request_id: str) -> None:
         """Stop work on a request and free what only it holds; an unknown id is ignored: it may have just ended."""
+        self.changes += 1
         sequence = self._all.get(request_id)
         if sequence is None:
             return
@@ -117,12 +121,14 @@ class Engine:
 
     def bring(self, context: Context, tokens: int) -> None:
         """Put the first tokens of a context into KV memory, as if they had been computed here; as far as there is room."""
+        self.changes += 1
         self._kv.bring(context, tokens, self._decoding.grown_tokens, self.now_seconds)
 
     # Time.
 
     def advance(self, until_seconds: float) -> list[EngineEvent]:
         """Let time pass for the engine and its GPUs; return what happened, in order."""
+        self.changes += 1
         while self.now_seconds < until_seconds:
             if self.now_seconds < self.ready_seconds:
                 self._pass(min(until_seconds, self.ready_seconds), self._until_ready)

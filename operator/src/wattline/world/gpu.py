@@ -91,6 +91,7 @@ class Gpu:
         """Change the temperature of the air that comes in."""
         self._thermal.inlet_celsius = celsius
         self.celsius = self._thermal.celsius
+        self.changes += 1
 
     # Physics.
 
