@@ -70,7 +70,7 @@ def objectives(runs: Runs) -> tuple[Finding, Table]:
 
 def collapse(runs: Runs) -> tuple[Finding, Finding]:
     """Return the speed of runs above capacity, without admission and with it."""
-    hours = runs.bench.pick(ci=1.5, reduced=3.0, full=12.0)
+    hours = runs.bench.pick(ci=1.0, reduced=1.5, full=12.0)
     cases = [replace(case, load=OVERLOAD, hours=hours) for case in (BASELINE, FULL)]
     runs.prepare(cases)
     without, held = ([_rate(report) for report in runs.of(case)] for case in cases)
@@ -79,7 +79,7 @@ def collapse(runs: Runs) -> tuple[Finding, Finding]:
 
 def several(runs: Runs) -> tuple[tuple[Finding, Finding], Table]:
     """Return what consolidation saves on several replicas at a light load."""
-    counts = runs.bench.pick(ci=(2,), reduced=(4,), full=(1, 2, 3, 4))
+    counts = runs.bench.pick(ci=(2,), reduced=(3,), full=(1, 2, 3, 4))
     hours = runs.bench.pick(ci=0.5, reduced=1.0, full=12.0)
     modes = {
         "round-robin, no admission": replace(BASELINE, routing="round-robin"),

@@ -47,7 +47,7 @@ class Runs:
         self.bench = bench
         self.data = None if found is None else str(found)
         self.seeds = [seed + 1 for seed in bench.seeds()]
-        self.hours = bench.pick(ci=1.0, reduced=1.5, full=12.0)
+        self.hours = bench.pick(ci=0.6, reduced=1.0, full=12.0)
         self.warm_up_hours = bench.pick(ci=0.0, reduced=0.25, full=1.0)
         self.loads: tuple[float, ...] = bench.pick(ci=(MIDDLE,), reduced=(MIDDLE, 0.95), full=LOADS)
         self._reports: dict[tuple[Case, float], Report] = {}
@@ -71,7 +71,7 @@ class Runs:
 
     def capacity(self, case: Case) -> float:
         """Return the runs per second that a mode finishes on one replica while one is always waiting."""
-        hours = self.bench.pick(ci=1.0, reduced=1.0, full=4.0)
+        hours = self.bench.pick(ci=0.6, reduced=1.0, full=4.0)
         key = replace(case, load=1.0, hours=hours, warm_up_hours=0.0, seed=1), SATURATED_RATE
         self._get([key])
         return self._reports[key]["runs_finished"] / self._reports[key]["seconds"]

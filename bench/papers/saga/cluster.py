@@ -23,7 +23,7 @@ PRIOR_WEIGHT = 20.0
 """Tool calls that a prior is worth [ours]."""
 LEAST_LOAD_RATIO = 2.0
 """A session leaves an overloaded home only for a worker with less than its load over this [ours]."""
-DRAIN_SECONDS = 3600.0
+DRAIN_SECONDS = 1800.0
 MOVE_MEDIAN_SECONDS, MOVE_SIGMA = 0.230, 0.823
 """KV migration: lognormal of the paper's P50 and P95 [A, C]."""
 
@@ -90,7 +90,7 @@ class Outcome:
     ratios: list[float] = field(default_factory=list)
     """The same over what the task takes alone."""
     unfinished: int = 0
-    """Of those that count: open an hour after the last arrival; they stand among the seconds with what they took so far."""
+    """Of those that count: open half an hour after the last arrival; they stand among the seconds with what they took so far."""
     finished: int = 0
     """Between warm-up and the end of arrivals."""
     live_ratio_sum: float = 0.0

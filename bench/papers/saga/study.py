@@ -22,6 +22,7 @@ _LATE = (
     "At this load memory holds all live contexts most of the time and the rungs differ little; above it every rung without "
     "admission thrashes, and the ratio follows the horizon."
 )
+_SHORT = "Memory held all contexts for so short a stretch: there was nothing to hold back."
 _BATCH = "Decoding in a batch is slower than alone: at half load a step takes a good third longer, whoever schedules."
 _ENDED = "On one sequence the rest is what nobody without foresight can know: which tool takes how long."
 _TIMES = "Tools are a small part of a task's time here, the batch the larger."
@@ -31,7 +32,7 @@ def study(bench: Bench) -> Study:
     """Return what is found."""
     runs = Runs(bench)
     capacity, at_best = runs.capacity(BASE)
-    loads = bench.pick(ci=(LOW, HIGH), reduced=(LOW, 0.7, HIGH), full=(LOW, 0.7, HIGH, 0.95))
+    loads = bench.pick(ci=(LOW, HIGH), reduced=(LOW, HIGH), full=(LOW, 0.7, HIGH, 0.95))
     rungs = tuple(LADDER)
     rows = {
         load: runs.of(
@@ -48,7 +49,7 @@ def study(bench: Bench) -> Study:
         setup=(
             f"{runs.workers} workers, each Llama-3.1-70B on four A100 ({PHYSICS.capacity_tokens:,} tokens of KV memory), in a small "
             "world of the study's own: batched decoding, chunked prefill at the house's step times, KV memory by session in blocks. "
-            f"{runs.hours:g} h, of which {runs.warm_up_hours:g} h do not count, and an hour to drain; loads are shares of the "
+            f"{runs.hours:g} h, of which {runs.warm_up_hours:g} h do not count, and half an hour to drain; loads are shares of the "
             f"{3600 * capacity:.0f} tasks/h and worker that {BASE} finishes at its best number at once ({at_best}). No speculative "
             "preload and no DRAM tier."
         ),
@@ -69,7 +70,7 @@ def study(bench: Bench) -> Study:
             *belady,
             ablated,
             *varied,
-            _ratio(claims.ADMITTED, high["full"], high["full, admission"], "mean", ""),
+            _ratio(claims.ADMITTED, high["full"], high["full, admission"], "mean", _SHORT),
         ),
         carried_by=_carriers(runs, rows),
         tables=(
@@ -225,7 +226,7 @@ def _carriers(runs: Runs, rows: dict[float, dict[str, list[Json]]]) -> tuple[Car
     if runs.bench.form is Form.CI:
         return tuple(out)
     rate = HIGH * runs.capacity(BASE)[0]
-    for value in (0.5, 3.0):
+    for value in runs.bench.pick(ci=(), reduced=(3.0,), full=(0.5, 3.0)):
         found = runs.of({name: runs.case(name, 0, rate=rate, variation=value) for name in (BASE, "full")})
         out.append(
             Carrier(

@@ -101,9 +101,9 @@ class Runs:
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
-        self.workers = bench.pick(ci=2, reduced=4, full=16)
-        self.hours = bench.pick(ci=0.6, reduced=0.75, full=12.0)
-        self.warm_up_hours = bench.pick(ci=0.2, reduced=0.25, full=1.0)
+        self.workers = bench.pick(ci=2, reduced=2, full=16)
+        self.hours = bench.pick(ci=0.4, reduced=0.6, full=12.0)
+        self.warm_up_hours = bench.pick(ci=0.15, reduced=0.2, full=1.0)
         self.seeds = list(bench.seeds())
         found = bench.data("agentic/agentcgroup_llm_calls.csv.gz")
         self.recorded = None if found is None else str(found)
