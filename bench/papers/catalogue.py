@@ -1,10 +1,11 @@
 """The papers in the order of the reference page."""
 
-from bench.papers import energy_per_query, kairos, saga
+from bench.papers import energy_per_query, kairos, saga, slim_sc
 from bench.papers.study import Paper
 
 PAPERS: tuple[Paper, ...] = (
     kairos.PAPER,
     saga.PAPER,
     energy_per_query.PAPER,
+    slim_sc.PAPER,
 )
