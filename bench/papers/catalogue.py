@@ -1,6 +1,6 @@
 """The papers in the order of the reference page."""
 
-from bench.papers import energy_per_query, kairos, saga, slim_sc
+from bench.papers import energy_per_query, kairos, medha, saga, slim_sc
 from bench.papers.study import Paper
 
 PAPERS: tuple[Paper, ...] = (
@@ -8,4 +8,5 @@ PAPERS: tuple[Paper, ...] = (
     saga.PAPER,
     energy_per_query.PAPER,
     slim_sc.PAPER,
+    medha.PAPER,
 )

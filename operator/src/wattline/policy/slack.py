@@ -1,0 +1,210 @@
+"""``slack``: whose prompt is computed next, and how much of it (Medha, arXiv 2409.17264: LARS and its packer).
+
+From the paper: the slack of a request is what is left to its deadline when the work that is left has been done; divided
+by all of its work it is relative, and the least relative slack goes first. A short request loses its relative slack
+quickly and a long one slowly, so a short one soon passes a long one, and a long one that waits passes every new short
+one in the end. Where short ones alone ask for more than the engine can do, they win: to hold that off is admission's. An iteration has a budget of seconds: what decodes goes first, then each prompt, in order, gets the
+largest chunk that still fits by a predictor of the iteration's time, found by bisection. At most one long prompt is in
+an iteration, and it leaves room for others while it has slack: it has ``1 - slack`` of the budget.
+
+Ours: the bounds of that share, the grid of chunks, and that a long prompt gets back what nobody else used. Where
+nothing fits and nobody decodes, the first prompt gets the least chunk: nobody's token is late because of it. The other
+orders are here to be compared with, and for users who want them.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+
+class Rule(StrEnum):
+    """What comes first."""
+
+    RELATIVE_SLACK = "RelativeSlack"
+    """The least slack per second of the whole work: LARS."""
+    SLACK = "Slack"
+    """The least slack in seconds: LRS."""
+    DEADLINE = "Deadline"
+    """The earliest deadline: EDF."""
+    ARRIVAL = "Arrival"
+    """First come, first served: FCFS."""
+    SHORTEST = "Shortest"
+    """The least work left: best for the many, and a long one may wait for ever."""
+
+
+class Why(StrEnum):
+    """Why an iteration is as it is."""
+
+    NOTHING = "NothingWaits"
+    ALL = "AllFits"
+    BUDGET = "BudgetUsed"
+    LEAST = "LeastChunkAlone"
+    DECODES = "DecodesFillBudget"
+
+
+@dataclass(frozen=True, slots=True)
+class SlackSpec:
+    """Constants of the method."""
+
+    budget_seconds: float = 0.02
+    """Of one iteration; follows from the objective of time per token [the paper's example]."""
+    long_tokens: int = 8192
+    """Prompts longer than this are long: of them one is in an iteration [ours: the paper's short ones end there]."""
+    rule: Rule = Rule.RELATIVE_SLACK
+    least_share: float = 0.1
+    most_share: float = 0.9
+    """Bounds of a long prompt's share of the budget [ours]."""
+    grid_tokens: int = 32
+    """Chunks that do not end a prompt are multiples of it: a warp's worth, and the least chunk [ours]."""
+    most_tokens: int = 16_384
+    """Of one chunk [ours]."""
+    fills: bool = True
+    """Whether those behind a prompt that is not whole yet get what its chunk leaves of the budget."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A request whose prompt is not computed yet, or not whole."""
+
+    name: str
+    arrived_seconds: float
+    within_seconds: float
+    """First token due so long after arrival."""
+    work_seconds: float
+    """Of its whole prompt, alone on the engine; above zero."""
+    left_seconds: float
+    """Of these, still to do."""
+    tokens: int
+    done_tokens: int = 0
+
+    @property
+    def left_tokens(self) -> int:
+        """Tokens still to compute."""
+        return self.tokens - self.done_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Part of a prompt, computed in one iteration."""
+
+    name: str
+    context_tokens: int
+    """Computed before."""
+    tokens: int
+
+
+Predictor = Callable[[Sequence[Chunk]], float]
+"""Seconds of an iteration with these chunks beside all that decodes now; grows with every chunk."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlackDecision:
+    """One iteration."""
+
+    chunks: tuple[Chunk, ...]
+    seconds: float
+    """Predicted; at most the budget, unless nobody decodes or what decodes fills it alone."""
+    why: Why
+
+
+def relative_slack(prompt: Prompt, at_seconds: float) -> float:
+    """Return what is left to the deadline after the work that is left, per second of the whole work."""
+    return _slack(prompt, at_seconds) / prompt.work_seconds
+
+
+def ordered(rule: Rule, prompts: Sequence[Prompt], at_seconds: float) -> list[Prompt]:
+    """Return the prompts in their order of service; equals as they came."""
+    if rule is Rule.ARRIVAL:
+        return sorted(prompts, key=lambda one: one.arrived_seconds)
+    if rule is Rule.DEADLINE:
+        return sorted(prompts, key=lambda one: one.arrived_seconds + one.within_seconds)
+    if rule is Rule.SHORTEST:
+        return sorted(prompts, key=lambda one: one.left_seconds)
+    if rule is Rule.SLACK:
+        return sorted(prompts, key=lambda one: _slack(one, at_seconds))
+    return sorted(prompts, key=lambda one: relative_slack(one, at_seconds))
+
+
+def decide(
+    spec: SlackSpec, at_seconds: float, prompts: Sequence[Prompt], decoding: int, predicted: Predictor
+) -> SlackDecision:
+    """Return the chunks of the next iteration beside ``decoding`` sequences that get a token each."""
+    alone = predicted(())
+    waiting = [prompt for prompt in ordered(spec.rule, prompts, at_seconds) if prompt.left_tokens > 0]
+    if not waiting:
+        return SlackDecision((), alone, Why.NOTHING)
+    chunks: list[Chunk] = []
+    long: tuple[int, Prompt] | None = None
+    seconds, whole = alone, 0
+    for prompt in waiting:
+        budget = spec.budget_seconds
+        if prompt.tokens > spec.long_tokens:
+            if long is not None:
+                continue
+            budget = min(budget, seconds + budget * _share(spec, prompt, at_seconds))
+        chunk, after = _largest(spec, prompt, chunks, budget, predicted)
+        if chunk is not None:
+            if prompt.tokens > spec.long_tokens:
+                long = (len(chunks), prompt)
+            chunks.append(chunk)
+            seconds = after
+            whole += chunk.tokens == prompt.left_tokens
+        if not spec.fills and (chunk is None or chunk.tokens < prompt.left_tokens):
+            break
+        if chunk is None and budget == spec.budget_seconds:
+            break
+    if long is not None and chunks[long[0]].tokens < long[1].left_tokens:
+        others = chunks[: long[0]] + chunks[long[0] + 1 :]
+        chunk, after = _largest(spec, long[1], others, spec.budget_seconds, predicted)
+        if chunk is not None and chunk.tokens > chunks[long[0]].tokens:
+            chunks[long[0]] = chunk
+            seconds = after
+            whole += chunk.tokens == long[1].left_tokens
+    if chunks:
+        return SlackDecision(tuple(chunks), seconds, Why.ALL if whole == len(waiting) else Why.BUDGET)
+    if decoding:
+        return SlackDecision((), alone, Why.DECODES)
+    least = _chunk(waiting[0], min(spec.grid_tokens, waiting[0].left_tokens))
+    return SlackDecision((least,), predicted((least,)), Why.LEAST)
+
+
+def after(prompt: Prompt, tokens: int, left_seconds: float) -> Prompt:
+    """Return a prompt of which so many more tokens are computed."""
+    return replace(prompt, done_tokens=prompt.done_tokens + tokens, left_seconds=left_seconds)
+
+
+def _slack(prompt: Prompt, at_seconds: float) -> float:
+    return prompt.arrived_seconds + prompt.within_seconds - at_seconds - prompt.left_seconds
+
+
+def _share(spec: SlackSpec, prompt: Prompt, at_seconds: float) -> float:
+    """Return a long prompt's share of the budget; orders other than the paper's leave no room."""
+    if spec.rule is not Rule.RELATIVE_SLACK:
+        return 1.0
+    return min(spec.most_share, max(spec.least_share, 1.0 - relative_slack(prompt, at_seconds)))
+
+
+def _chunk(prompt: Prompt, tokens: int) -> Chunk:
+    return Chunk(prompt.name, prompt.done_tokens, tokens)
+
+
+def _largest(
+    spec: SlackSpec, prompt: Prompt, beside: Sequence[Chunk], budget_seconds: float, predicted: Predictor
+) -> tuple[Chunk | None, float]:
+    """Return the largest chunk that fits beside others, and the iteration's time with it; none where none fits."""
+    most = min(prompt.left_tokens, spec.most_tokens)
+    fits = _chunk(prompt, most)
+    seconds = predicted((*beside, fits))
+    if seconds <= budget_seconds:
+        return fits, seconds
+    low, high = 0, -(-most // spec.grid_tokens)  # in grid steps: low fits, high does not
+    best, best_seconds = None, 0.0
+    while high - low > 1:
+        middle = (low + high) // 2
+        chunk = _chunk(prompt, middle * spec.grid_tokens)
+        seconds = predicted((*beside, chunk))
+        if seconds <= budget_seconds:
+            low, best, best_seconds = middle, chunk, seconds
+        else:
+            high = middle
+    return best, best_seconds
