@@ -1,6 +1,6 @@
 """The papers in the order of the reference page."""
 
-from bench.papers import energy_per_query, kairos, medha, saga, slim_sc
+from bench.papers import energy_per_query, kairos, medha, saga, slim_sc, together
 from bench.papers.study import Paper
 
 PAPERS: tuple[Paper, ...] = (
@@ -9,4 +9,5 @@ PAPERS: tuple[Paper, ...] = (
     energy_per_query.PAPER,
     slim_sc.PAPER,
     medha.PAPER,
+    together.PAPER,
 )
