@@ -1,6 +1,6 @@
 """Unknown physics: does the clock find the cheapest one in worlds that nobody measured, from readings alone?
 
-    .venv/bin/python bench/unknown_physics.py [--worlds 20] [--seed 1] [--load 0.6] [--hours 3] [--jobs 2]
+    .venv/bin/python bench/unknown_physics.py [--worlds 20] [--seed 1] [--load 0.5] [--hours 2] [--jobs 2]
 
 Each world draws the power law, the crossover and the size of contexts (wattline/world/drawn.py). Two replicas serve
 generated agents; the first half hour counts for nothing. "Best" is the constant clock with the least joules per finished run
@@ -24,10 +24,10 @@ from wattline.sim.simulate import simulate
 from wattline.world.drawn import Drawn, drawn
 from wattline.world.engines import ENGINES
 
-MODEL = "Qwen/Qwen3-Coder-30B-A3B-Instruct"
+MODEL = "Qwen/Qwen3-Coder-30B-A3B-Instruct-FP8"
 OBJECTIVE = 20.0
 WARM_UP_HOURS = 0.5
-CLOCKS = (None, 1860, 1740, 1620, 1500, 1380, 1260, 1140, 1020, 900, 780)
+CLOCKS = (None, 1800, 1620, 1440, 1320, 1200, 1080, 960, 840, 720, 600)
 REPLICAS = 2
 PRODUCT = "h100"
 
@@ -114,8 +114,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--worlds", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--load", type=float, default=0.6, help="share of the world's own capacity")
-    parser.add_argument("--hours", type=float, default=3.0)
+    parser.add_argument("--load", type=float, default=0.5, help="share of the world's own capacity")
+    parser.add_argument("--hours", type=float, default=2.0)
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
     print(
