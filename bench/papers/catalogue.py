@@ -1,6 +1,6 @@
 """The papers in the order of the reference page."""
 
-from bench.papers import energy_per_query, kairos, medha, saga, slim_sc, tapas, together
+from bench.papers import energy_per_query, kairos, medha, murakkab, saga, slim_sc, tapas, together
 from bench.papers.study import Paper
 
 PAPERS: tuple[Paper, ...] = (
@@ -8,6 +8,7 @@ PAPERS: tuple[Paper, ...] = (
     saga.PAPER,
     energy_per_query.PAPER,
     slim_sc.PAPER,
+    murakkab.PAPER,
     tapas.PAPER,
     medha.PAPER,
     together.PAPER,

@@ -59,12 +59,15 @@ GUARDED = Claim(
 )
 AGAINST_HALF = Claim("half", "accuracy against SC with half the chains, where wrong chains are redundant", "not given", _A, 0, None, "points", headline=False)  # fmt: skip
 
-_ONE_BATCH = "The chains that are cut are not those that the vote waits for: the last of sixteen is long whatever the others think."
+_ONE_BATCH = (
+    "Most chains that are cut are not those that the vote waits for: the last of sixteen is long whatever the others think. With 64 "
+    "chains, where the engine is short of memory and chains wait for others, the time falls by about as much as in the paper (table)."
+)
 _ASSUMED = "How often thoughts are alike is assumed: see what carries it."
 _ALL_ALIKE = "All sixteen are taken to be alike, so that four or five are left: a vote of a quarter loses as much (tables)."
 _YOUNG = (
-    "Chains are cut young and their memory is free from then on; that time falls by less than memory is the reverse of the paper, "
-    "where the engine was short of memory: with 64 chains ours is too (table)."
+    "Chains are cut young and their memory is free from then on. The paper's memory falls by less than its time: where memory is "
+    "always full, what is freed is taken by chains that wait; here it is full with 64 chains only."
 )
 _LITTLE = "Memory is held by the chains that go on; those cut were young."
 
