@@ -1,6 +1,6 @@
 """The papers in the order of the reference page."""
 
-from bench.papers import energy_per_query, kairos, medha, murakkab, saga, slim_sc, tapas, together
+from bench.papers import droidspeak, energy_per_query, kairos, medha, murakkab, saga, slim_sc, tapas, together
 from bench.papers.study import Paper
 
 PAPERS: tuple[Paper, ...] = (
@@ -10,6 +10,7 @@ PAPERS: tuple[Paper, ...] = (
     slim_sc.PAPER,
     murakkab.PAPER,
     tapas.PAPER,
+    droidspeak.PAPER,
     medha.PAPER,
     together.PAPER,
 )
