@@ -41,7 +41,8 @@ class Case:
     """In which the day's 24 pass."""
     traces: tuple[str | None, ...]
     """Of each pool; generated where there is none."""
-    load: float = 1.0
+    load: float = 0.9
+    """Of what the agents' replicas finish under the base's own limits, at the busiest hour."""
     budget_ratio: float = 1.0
     shape: str = "perseus"
     plain_routing: str = "affinity"

@@ -20,7 +20,8 @@ from wattline.sim.rungs import Rung
 
 SITE, ROW_A, ROW_B = "site", "row-a", "row-b"
 PEAK_WATTS = {SITE: 4143.0, ROW_A: 2249.0, ROW_B: 2324.0}
-"""Highest 1 s draw of an hour at the peaks of all pools together, full clocks, no admission, no limit [ours]."""
+"""Highest 1 s draw of an hour of 0.043 (coder), 1.5 (chat) and 0.6 (big) runs a second, full clocks, no admission, no limit
+[ours]."""
 BUDGET_RATIOS = {SITE: 0.75, ROW_A: 0.85, ROW_B: 0.85}
 """Budgets over those: what the rows may draw is more than the site has, as where watts are oversubscribed [ours]."""
 
@@ -47,20 +48,21 @@ class PoolOf:
     """Of each replica."""
     gpus: int
     """Of a replica."""
-    peak_rate: float
-    """Runs per second at its busiest hour."""
+    full_rate: float
+    """Runs per second at its busiest hour at load 1."""
     peak_hour: float
     night_ratio: float
     """Rate of its quietest hour over that of its busiest."""
 
 
 POOLS = (
-    PoolOf("coder", "Qwen/Qwen3-Coder-30B-A3B-Instruct-FP8", ("a1", "a1"), 1, 0.043, PEAK_HOUR, 0.2),
-    PoolOf("chat", "Qwen/Qwen3-14B", ("a2", "a2"), 1, 1.0, PEAK_HOUR - 2, 0.2),
-    PoolOf("big", "meta-llama/Llama-3.1-70B-Instruct", ("b1",), 4, 0.3, PEAK_HOUR + 4, 0.5),
+    PoolOf("coder", "Qwen/Qwen3-Coder-30B-A3B-Instruct-FP8", ("a1", "a1"), 1, 0.038, PEAK_HOUR, 0.2),
+    PoolOf("chat", "Qwen/Qwen3-14B", ("a2", "a2"), 1, 1.1, PEAK_HOUR - 2, 0.2),
+    PoolOf("big", "meta-llama/Llama-3.1-70B-Instruct", ("b1",), 4, 0.33, PEAK_HOUR + 4, 0.5),
 )
-"""Agents at 0.9 of what two replicas finish, calls far below what theirs can, calls of a big model that peak in the
-evening."""
+"""Agents, whose rate at load 1 is what two replicas finish under the base's own limits while a run is always waiting [ours:
+715 runs in 18,695 s with admission, which is the base at its best]; calls far below what their replicas can; and calls of
+a big model that peak in the evening."""
 ROWS = {ROW_A: ("a1", "a2"), ROW_B: ("b1",)}
 
 DEGRADED = ReplicaChange(
@@ -86,8 +88,8 @@ def work(pool: PoolOf, hours: float, load: float, seed: int, trace: str | None) 
 
 
 def rate(pool: PoolOf, hour: float) -> float:
-    """Return a pool's runs per second at an hour of the day."""
-    return pool.peak_rate * (pool.night_ratio + (1 - pool.night_ratio) * _swing(hour, pool.peak_hour))
+    """Return a pool's runs per second at an hour of the day at load 1."""
+    return pool.full_rate * (pool.night_ratio + (1 - pool.night_ratio) * _swing(hour, pool.peak_hour))
 
 
 def emergency(hours: float, budget_ratio: float, *, degraded: bool) -> tuple[Change, ...]:

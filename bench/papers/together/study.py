@@ -4,31 +4,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
 
-from bench.papers.page import number
-from bench.papers.study import Bench, Carrier, Claim, Finding, Form, Study, Table
-from bench.papers.together import claims, effects
-from bench.papers.together.cells import FACTORS, LEVERS, NONE, SHARING, Case, but, factorial, only, played
-from bench.papers.together.effects import OUTCOMES, Levers
+from bench.papers.study import Bench, Claim, Finding, Study
+from bench.papers.together import claims, effects, tables
+from bench.papers.together.cells import LEVERS, NONE, SHARING, but
+from bench.papers.together.days import Days
+from bench.papers.together.effects import OUTCOMES
 from bench.papers.together.fleet import EMERGENCY_SECONDS, POOLS
+from bench.papers.together.tables import Cells
 
-AGENTS = "agentic/agentcgroup_llm_calls.csv.gz"
-CALLS = "traces/AzureLLMInferenceTrace_conv_2023.csv.gz"
 JOULES = OUTCOMES[0]
-
-Cells = dict[Levers, dict[str, float]]
-"""One seed's outcomes by the levers that are on."""
-
-NOT_PLAYED = (
-    (
-        "retention (`policy/retain`)",
-        "an engine's memory gives up the longest unused; none takes another order",
-    ),
-    ("fair order (`policy/fair`, `policy/order`)", "each pool here has one class, one weight and one tenant"),
-    (
-        "sleep (vLLM's levels)",
-        "asleep, a GPU draws what it draws idle here: replicas rest by stopping instead",
-    ),
-)
 
 
 def study(bench: Bench) -> Study:
@@ -39,8 +23,9 @@ def study(bench: Bench) -> Study:
         setup=(
             f"The product's simulator: {_pools()} on H100s of two rows below a site. Budgets are 0.75 (site) and 0.85 (rows) of "
             f"the peaks without limits. A day passes in {days.hours:g} h; at the peak of working hours a row loses a quarter of "
-            f"its watts for {min(EMERGENCY_SECONDS, days.hours * 450):g} s, and inlet air climbs from 20 to 38 °C. Policies see "
-            "what sensors say. Joules count until the last run has ended, idle included."
+            f"its watts for {min(EMERGENCY_SECONDS, days.hours * 450):g} s, and inlet air climbs from 20 to 38 °C. Agents come at 0.9 "
+            "of what the base's limits let their replicas finish, calls far below it. Policies see what sensors say. Joules count "
+            "until the last run has ended, idle included."
         ),
         trace=(
             "Recorded Claude Code runs (agentcgroup) for the coder, Azure's 2023 conversation lengths for both others; "
@@ -56,75 +41,14 @@ def study(bench: Bench) -> Study:
         findings=_findings(seeds),
         carried_by=days.carriers(),
         tables=(
-            _absolute(seeds),
-            *_additive(seeds),
-            *(_factorial(seeds, outcome) for outcome in OUTCOMES[:2] if days.whole),
-            _levers(),
+            tables.absolute(seeds),
+            *tables.additive(seeds),
+            *(tables.factorial(seeds, outcome) for outcome in OUTCOMES[:2] if days.whole),
+            *days.loads(seeds),
+            tables.levers(),
         ),
         loses=_loses(seeds),
     )
-
-
-class Days:
-    """Plays the cells of the form."""
-
-    def __init__(self, bench: Bench) -> None:
-        agents, calls = bench.data(AGENTS), bench.data(CALLS)
-        self._bench = bench
-        self._traces = tuple(
-            None if path is None else str(path) for path in (agents, *(calls for _ in POOLS[1:]))
-        )
-        self.recorded = agents is not None and calls is not None
-        self.hours = bench.pick(ci=0.2, reduced=0.5, full=8.0)
-        self.whole = bench.form is Form.FULL
-        """Whether all combinations are played."""
-
-    def wanted(self) -> tuple[Levers, ...]:
-        """Return the cells of the form: none, each alone, all but each, all; the whole factorial in the full form."""
-        singles = (NONE, *(only(name) for name in LEVERS), LEVERS)
-        if self._bench.form is Form.CI:
-            return singles
-        some = (*singles, *(but(name) for name in LEVERS))
-        return tuple(dict.fromkeys((*some, *(factorial() if self.whole else ()))))
-
-    def cells(self, wanted: Sequence[Levers]) -> list[Cells]:
-        """Return every cell's outcomes, seed by seed."""
-        cases = [self._case(levers, seed) for seed in self._bench.seeds() for levers in wanted]
-        results = iter(self._bench.each(played, cases))
-        return [{levers: next(results) for levers in wanted} for _ in self._bench.seeds()]
-
-    def carriers(self) -> tuple[Carrier, ...]:
-        """Return what the saving together does where uncertain parameters are moved: of the first seed."""
-        if self._bench.form is Form.CI:
-            return ()
-        moved = (
-            ("power over clock", "PERSEUS; linear; flat", ({"shape": "linear"}, {"shape": "flat"})),
-            ("budgets", "× 0.9; × 1.15", ({"budget_ratio": 0.9}, {"budget_ratio": 1.15})),
-            ("load", "× 0.7; × 1.1", ({"load": 0.7}, {"load": 1.1})),
-            ("routing of the base", "round-robin", ({"plain_routing": "round-robin"},)),
-        )
-        cases = [
-            replace(self._case(levers, 0), **changed)
-            for _, _, ends in moved
-            for changed in ends
-            for levers in (NONE, LEVERS)
-        ]
-        results = iter(self._bench.each(played, cases))
-        carriers = []
-        for parameter, span, ends in moved:
-            said = []
-            for _ in ends:
-                none, everything = next(results), next(results)
-                saving = effects.saved(none["joules_per_run"], everything["joules_per_run"])
-                said.append(
-                    f"saved {number(saving)} %, P5 {number(none['least_rate_p5'])} → "
-                    f"{number(everything['least_rate_p5'])} tok/s"
-                )
-            carriers.append(Carrier(parameter, span, "; ".join(said)))
-        return tuple(carriers)
-
-    def _case(self, levers: Levers, seed: int) -> Case:
-        return Case(levers, seed, self.hours, self._traces)
 
 
 def _findings(seeds: Sequence[Cells]) -> tuple[Finding, ...]:
@@ -209,93 +133,6 @@ def _found(claim: Claim, samples: Sequence[float], reason: str) -> Finding:
     return finding if finding.accepted else replace(finding, reason=reason)
 
 
-def _absolute(seeds: Sequence[Cells]) -> Table:
-    shown = {"none": NONE, **{f"{name} alone": only(name) for name in LEVERS}}
-    shown |= {f"all but {name}": but(name) for name in LEVERS if but(name) in seeds[0]} | {"all": LEVERS}
-    keys = ("joules_per_run", *(f"{pool.name}.rate_p5" for pool in POOLS), "ttft_p99", "finished_ratio")
-    keys = (*keys, "over_seconds", "peak_watts", "max_celsius", "recomputed")
-    head = ("levers", "kJ per run", *(f"P5 tok/s {pool.name}" for pool in POOLS), "P99 TTFT s", "finished")
-    rows = []
-    for name, levers in shown.items():
-        means = [fmean(cells[levers][key] for cells in seeds) for key in keys]
-        means[0] /= 1000
-        rows.append((name, *(number(mean) for mean in means)))
-    return Table(
-        "The day by levers, mean of the seeds", (*head, "over budget s", "peak W", "max °C", "recomputed"), tuple(rows)
-    )  # fmt: skip
-
-
-def _additive(seeds: Sequence[Cells]) -> tuple[Table, ...]:
-    gained = {outcome.key: [effects.gains(outcome, cells) for cells in seeds] for outcome in OUTCOMES}
-    head = ("lever", *(f"{outcome.says}, {outcome.unit}" for outcome in OUTCOMES))
-
-    def row(name: str, of: "dict[str, list[float]]") -> tuple[str, ...]:
-        return (name, *(_told(of[outcome.key]) for outcome in OUTCOMES))
-
-    lone = [
-        row(name, {key: [effects.alone(each, LEVERS)[name] for each in of] for key, of in gained.items()})
-        for name in LEVERS
-    ]
-    lone += [
-        row(
-            "sum of these",
-            {key: [sum(effects.alone(each, LEVERS).values()) for each in of] for key, of in gained.items()},
-        ),
-        row("together", {key: [each[LEVERS] for each in of] for key, of in gained.items()}),
-        row(
-            "interaction: together less the sum",
-            {key: [effects.interaction(each, LEVERS) for each in of] for key, of in gained.items()},
-        ),
-    ]
-    tables = [Table("Effects alone, paired by seed; positive helps", head, tuple(lone))]
-    if but(LEVERS[0]) in seeds[0]:
-        company = [
-            row(
-                name,
-                {key: [effects.in_company(each, LEVERS)[name] for each in of] for key, of in gained.items()},
-            )
-            for name in LEVERS
-        ]
-        tables.append(Table("What each adds to all the others (all but one)", head, tuple(company)))
-    return tuple(tables)
-
-
-def _factorial(seeds: Sequence[Cells], outcome: effects.Outcome) -> Table:
-    """Return main effects and pairs over all combinations of the factors."""
-    gained = [
-        {
-            levers: gain
-            for levers, gain in effects.gains(outcome, cells).items()
-            if set(levers) <= set(FACTORS)
-        }
-        for cells in seeds
-    ]
-    mains = [effects.main_effects(each, FACTORS) for each in gained]
-    paired = [effects.pairs(each, FACTORS) for each in gained]
-    orders = [effects.explained(each, FACTORS) for each in gained]
-    rows = [(name, _told([each[name] for each in mains])) for name in FACTORS]
-    rows += [(f"{a} × {b}", _told([each[a, b] for each in paired])) for a, b in paired[0]]
-    rows += [
-        (f"share of variance, order {order}", _told([each[order] for each in orders]))
-        for order in range(1, len(FACTORS) + 1)
-    ]
-    title = f"{2 ** len(FACTORS)} combinations: {outcome.says}, {outcome.unit}"
-    return Table(title, ("effect, or by how much more one gains where the other is on", "gain"), tuple(rows))
-
-
-def _levers() -> Table:
-    rows = (
-        ("admission", "everybody is let in", "KAIROS's, with room for growth"),
-        ("routing", "a session stays where it began, on the emptiest", "packed while all are light, moved when uneven"),
-        ("clock", "full clocks", "the product's clock law"),
-        ("sharing", "equal limits from the tightest budget", "watts by demand every 15 s"),
-        ("rest", "all replicas stand ready", "the last replica stops while the others suffice (`policy/rest`)"),
-        ("rungs", "chat stays on its model", "in the emergency one of two chat replicas serves gpt-oss-20b"),
-        *((name, "–", f"not played: {why}") for name, why in NOT_PLAYED),
-    )  # fmt: skip
-    return Table("Levers", ("lever", "off", "on"), rows)
-
-
 def _loses(seeds: Sequence[Cells]) -> str:
     """Say which levers hurt, alone or beside the others."""
     said = []
@@ -306,7 +143,7 @@ def _loses(seeds: Sequence[Cells]) -> str:
             groups.append(("beside all the others", [effects.in_company(each, LEVERS) for each in gained]))
         for where, each in groups:
             worst = [
-                f"{name} ({_told([one[name] for one in each])} {outcome.unit})"
+                f"{name} ({tables.told([one[name] for one in each])} {outcome.unit})"
                 for name in LEVERS
                 if _surely_negative([one[name] for one in each])
             ]
@@ -318,12 +155,6 @@ def _loses(seeds: Sequence[Cells]) -> str:
 def _surely_negative(samples: Sequence[float]) -> bool:
     finding = Finding(claims.COMPANY, tuple(samples))
     return finding.mean + (finding.half_width or 0.0) < 0
-
-
-def _told(samples: Sequence[float]) -> str:
-    finding = Finding(claims.COMPANY, tuple(samples))
-    half = finding.half_width
-    return f"{number(finding.mean)}{'' if half is None else f' ± {number(half)}'}"
 
 
 def _pools() -> str:

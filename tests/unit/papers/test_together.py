@@ -123,8 +123,8 @@ def test_a_row_loses_a_quarter_at_the_peak_and_gets_it_back():
 def test_a_pool_is_busiest_at_its_peak_and_quietest_twelve_hours_later(pool):
     rates = {hour: rate(pool, hour) for hour in range(24)}
 
-    assert max(rates.values()) == pytest.approx(rates[pool.peak_hour]) == pytest.approx(pool.peak_rate)
-    assert min(rates.values()) == pytest.approx(pool.night_ratio * pool.peak_rate)
+    assert max(rates.values()) == pytest.approx(rates[pool.peak_hour]) == pytest.approx(pool.full_rate)
+    assert min(rates.values()) == pytest.approx(pool.night_ratio * pool.full_rate)
 
 
 def test_a_day_gives_the_same_outcomes_twice_and_ends_all_runs():
