@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from bench.papers.together import effects
+from bench.papers import page
+from bench.papers.study import Form
+from bench.papers.together import PAPER, effects
 from bench.papers.together.cells import (
     FACTORS,
     LEVERS,
@@ -145,3 +147,69 @@ def test_replicas_that_rest_stop_and_come_back():
     assert list(steer(0.0, both)) == []
     assert list(steer(300.0, both)) == [ReplicaChange(300.0, "p", "r1", Do.DRAIN)]
     assert list(steer(400.0, one)) == [ReplicaChange(400.0, "p", "r1", Do.START)]
+
+
+SAVED = {"admission": 0.0, "routing": 5.0, "clock": 8.0, "sharing": -1.0, "rest": 3.0, "rungs": 0.5}
+"""What each lever saves in percent of a fleet whose levers only add up."""
+
+
+class Additive:
+    """A bench on which levers only add up; it plays nothing."""
+
+    def __init__(self, form):
+        self.form = form
+        self.asked = []
+
+    def pick(self, **of_form):
+        return of_form[self.form.value]
+
+    def seeds(self):
+        return range(self.pick(ci=2, reduced=3, full=5))
+
+    def data(self, relative):
+        return None
+
+    def each(self, function, cases):
+        self.asked += cases
+        return [self.outcome(case) for case in cases]
+
+    def outcome(self, case):
+        whole = dict.fromkeys(("least_rate_p5", "rate_p5", "ttft_p99", "finished_ratio", "seconds"), 1.0)
+        whole |= dict.fromkeys(("over_seconds", "max_celsius", "recomputed", "peak_watts"), 0.0)
+        for pool in POOLS:
+            whole |= {f"{pool.name}.rate_p5": 30.0, f"{pool.name}.run_seconds": 1.0}
+        return whole | {"joules_per_run": 1000 + case.seed - sum(10 * SAVED[name] for name in case.levers)}
+
+
+@pytest.mark.parametrize("form", Form)
+def test_a_fleet_whose_levers_only_add_up_shows_no_overlap(form):
+    study = PAPER.study(Additive(form))
+
+    found = {finding.claim.key: finding for finding in study.findings}
+    assert found["together"].mean == pytest.approx(sum(SAVED.values()), rel=0.01)
+    assert found["overlap"].mean == pytest.approx(0, abs=1e-9)
+    assert found["above-best"].mean == pytest.approx(sum(SAVED.values()) - 8, rel=0.01)
+    assert found["beyond"].mean < 0
+    assert "sharing (-" in study.loses
+
+
+def test_the_full_form_says_of_every_pair_what_it_does():
+    study = PAPER.study(Additive(Form.FULL))
+
+    [table] = [each for each in study.tables if each.title.startswith("32 combinations: joules")]
+    shown = dict(table.rows)
+    assert shown["clock"].startswith("7.98 ")
+    assert (
+        shown["clock × rest"].lstrip("-").startswith("0 ")
+        or abs(float(shown["clock × rest"].split()[0])) < 1e-9
+    )
+    assert shown["share of variance, order 1"].startswith("1")
+    assert "| clock × rest |" in page.page([page.Result(PAPER, study, Form.FULL, "", {})])
+
+
+@pytest.mark.parametrize("form", Form)
+def test_no_day_is_asked_for_twice(form):
+    bench = Additive(form)
+    PAPER.study(bench)
+
+    assert len(bench.asked) == len(set(bench.asked))
