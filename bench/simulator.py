@@ -1,13 +1,13 @@
 """How fast the simulator is: a stream of turns, and a thousand GPUs for an hour.
 
-    .venv/bin/python bench/simulator.py stream [--turns 1000000] [--replicas 16] [--rate 0.06]
-    .venv/bin/python bench/simulator.py fleet [--gpus 1000] [--hours 1] [--rate 0.02]
+    .venv/bin/python bench/simulator.py stream [--turns 1000000] [--replicas 16] [--rate 0.04]
+    .venv/bin/python bench/simulator.py fleet [--gpus 1000] [--hours 1] [--rate 0.005]
 
 Both run generated agents (``wattline.sim.generate``: 13,200-token opening, about 50 turns a run, 250 tokens an answer) on
-one-GPU H200 replicas of Qwen3-Coder-30B-A3B, eight to a node, with everything on: clocks and watts shared by the
-policies, admission, routing. ``--rate`` is runs per second and replica: at 0.06 a replica serves three turns a second and
-five agents run at any moment. ``fleet`` puts the nodes under a tree of domains that binds. ``--clock`` and ``--cap``
-take policies off, ``--profile`` prints where the time goes.
+one-GPU H200 replicas of Qwen3-Coder-30B-A3B, eight to a node and at most fifty to a pool, with the policies on: clocks,
+admission, routing; ``fleet`` also shares the watts of a tree of domains that allows 55 % of what the GPUs could draw.
+``--rate`` is runs per second and replica: at 0.04 a replica serves two turns a second in the long run, at 0.005 a quarter
+of one. ``--clock`` and ``--cap`` put policies on and off, ``--profile`` prints where the time goes.
 """
 
 import argparse
@@ -28,13 +28,14 @@ from wattline.model.fleet import Fleet
 from wattline.model.runs import Arrival
 from wattline.sim.generate import generate
 from wattline.sim.recording import again
-from wattline.sim.scenario import Scenario
+from wattline.sim.scenario import Scenario, Served
 from wattline.sim.simulate import simulate
 from wattline.world.gpu import PRODUCTS
 
 MODEL = "Qwen/Qwen3-Coder-30B-A3B-Instruct"
 GPUS_PER_NODE = 8
 NODES_PER_ROW = 16
+REPLICAS_PER_POOL = 50
 SHARE_OF_MAXIMUM = 0.55
 """Of what the GPUs could draw, what the root domain allows."""
 RUNS = 68
@@ -67,10 +68,14 @@ def fleet(gpus: int, max_watts: float) -> Fleet:
         )
         for index, row in enumerate(rows)
     ]
-    pool = InferencePool(
-        metadata=Metadata(name="coder"), spec=InferencePoolSpec(model=MODEL, endpoints=endpoints)
+    pools = tuple(
+        InferencePool(
+            metadata=Metadata(name=f"coder-{at // REPLICAS_PER_POOL:02d}"),
+            spec=InferencePoolSpec(model=MODEL, endpoints=endpoints[at : at + REPLICAS_PER_POOL]),
+        )
+        for at in range(0, gpus, REPLICAS_PER_POOL)
     )
-    return Fleet(tuple(domains), (pool,))
+    return Fleet(tuple(domains), pools)
 
 
 class Agents:
@@ -111,19 +116,21 @@ class Agents:
 
 def scenario(asked: argparse.Namespace) -> Scenario:
     replicas = asked.gpus if asked.what == "fleet" else asked.replicas
-    rate = asked.rate * replicas
-    if asked.what == "fleet":
-        arrivals = Agents(rate, asked.seed, hours=asked.hours)
-        hours = asked.hours
-    else:
-        arrivals = Agents(rate, asked.seed, turns=asked.turns)
-        hours = arrivals.seconds / 3600
     declared = fleet(replicas, PRODUCTS["h200"].max_watts)
+    count = len(declared.pools)
+    bounds = {"hours": asked.hours} if asked.what == "fleet" else {"turns": asked.turns / count}
+    played = {
+        pool.metadata.name: Agents(asked.rate * len(pool.spec.endpoints), asked.seed + 2 * at, **bounds)
+        for at, pool in enumerate(declared.pools)
+    }
     return Scenario(
         fleet=declared if asked.cap != "none" else Fleet((), declared.pools),
-        pool="coder",
-        arrivals=list(arrivals) if asked.at_once else arrivals,
-        hours=hours,
+        served=tuple(
+            Served(name, list(arrivals) if asked.at_once else arrivals) for name, arrivals in played.items()
+        ),
+        hours=asked.hours
+        if asked.what == "fleet"
+        else max(arrivals.seconds for arrivals in played.values()) / 3600,
         product="h200",
         clock={"full": None}.get(asked.clock, asked.clock),
         cap=asked.cap,
@@ -140,11 +147,11 @@ def main() -> None:
     stream = what.add_parser("stream", help="a stream of turns")
     stream.add_argument("--turns", type=int, default=1_000_000)
     stream.add_argument("--replicas", type=int, default=16)
-    stream.add_argument("--rate", type=float, default=0.06, help="runs per second and replica")
+    stream.add_argument("--rate", type=float, default=0.04, help="runs per second and replica")
     big = what.add_parser("fleet", help="many GPUs for a while")
     big.add_argument("--gpus", type=int, default=1000)
     big.add_argument("--hours", type=float, default=1.0)
-    big.add_argument("--rate", type=float, default=0.02, help="runs per second and replica")
+    big.add_argument("--rate", type=float, default=0.005, help="runs per second and replica")
     for each, cap in ((stream, "none"), (big, "wattline")):
         each.add_argument("--clock", choices=["full", "wattline"], default="wattline")
         each.add_argument("--cap", choices=["none", "uniform", "wattline"], default=cap)

@@ -36,18 +36,21 @@ def claims(free_watts: float, groups: Sequence[Group], demands: Mapping[str, flo
 
 
 def _claim(group: Group, demand_watts: float, *, ordered: bool) -> share.Claim:
-    least = fsum(
-        bound_watts(gpu.identity.product, _watts_min(order, gpu, ordered=ordered), gpu.identity.max_watts)
-        for order, gpu in group.members
-    )
-    top = fsum(
-        bound_watts(gpu.identity.product, _watts_max(order, gpu), gpu.identity.max_watts)
-        for order, gpu in group.members
-    )
-    demand = fsum(
-        bound_watts(gpu.identity.product, demand_watts / len(group.members), gpu.identity.max_watts)
-        for _, gpu in group.members
-    )
+    least = top = demand = 0.0
+    if len(group.members) == 1:
+        ((order, gpu),) = group.members
+        least, top = _range(order, gpu, ordered=ordered)
+        demand = bound_watts(gpu.identity.product, demand_watts, gpu.identity.max_watts)
+    else:
+        ranges = [_range(order, gpu, ordered=ordered) for order, gpu in group.members]
+        least, top = fsum([each[0] for each in ranges]), fsum([each[1] for each in ranges])
+        each_watts = demand_watts / len(group.members)
+        demand = fsum(
+            [
+                bound_watts(gpu.identity.product, each_watts, gpu.identity.max_watts)
+                for _, gpu in group.members
+            ]
+        )
     return share.Claim(
         name=group.name,
         floor_watts=least,
@@ -55,6 +58,15 @@ def _claim(group: Group, demand_watts: float, *, ordered: bool) -> share.Claim:
         demand_watts=min(max(demand, least), max(least, top)),
         power_class=group.power_class,
         weight=float(len(group.members)),
+    )
+
+
+def _range(order: GpuOrder, gpu: GpuSeen, *, ordered: bool) -> tuple[float, float]:
+    """Return the least and the most that a GPU may draw between the limits it may be given."""
+    known = gpu.identity
+    return (
+        bound_watts(known.product, _watts_min(order, gpu, ordered=ordered), known.max_watts),
+        bound_watts(known.product, _watts_max(order, gpu), known.max_watts),
     )
 
 

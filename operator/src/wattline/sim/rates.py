@@ -35,6 +35,8 @@ class _Agent:
     out: Callable[[], int] | None = None
     """Tokens of the open turn so far; none while it is held."""
     marks: deque[tuple[int, float]] = field(default_factory=lambda: deque([(0, 0.0)], maxlen=_SAMPLES + 1))
+    rate: float | None = None
+    """Tokens per second from the first mark to the last; none where they say nothing of speed."""
 
     def totals(self, now: float) -> tuple[int, float]:
         tokens = self.tokens + (self.out() if self.out is not None else 0)
@@ -83,23 +85,25 @@ class AgentRates:
             if closes:
                 self._close(agent, totals, _SAMPLES)
             agent.marks.append(totals)
+            agent.rate = _rate(agent.marks[0], totals)
 
     def slowest(self, sessions: Iterable[str]) -> float | None:
-        """Return the P5 of the sessions' rates in the last 30 s, as of the last sample.
-
-        A session that has just arrived and said nothing yet says nothing about speed either.
-        """
+        """Return the P5 of the sessions' rates in the last 30 s, as of the last sample."""
         rates = []
         for session in sessions:
             agent = self._agents.get(session)
-            if agent is not None:
-                (before, then), (tokens, seconds) = agent.marks[0], agent.marks[-1]
-                young = tokens == before and seconds - then < YOUNG_SECONDS
-                if seconds > then and not young:
-                    rates.append((tokens - before) / (seconds - then))
+            if agent is not None and agent.rate is not None:
+                rates.append(agent.rate)
         return quantile(rates, 0.05)
 
     def _close(self, agent: _Agent, totals: tuple[int, float], samples: int) -> None:
         tokens, seconds = agent.marks[-min(samples, len(agent.marks))]
         if totals[1] > seconds:
             self.windows.append((totals[0] - tokens) / (totals[1] - seconds))
+
+
+def _rate(first: tuple[int, float], last: tuple[int, float]) -> float | None:
+    """Return the rate from one mark to another; a session that has just arrived and said nothing yet has none."""
+    (before, then), (tokens, seconds) = first, last
+    young = tokens == before and seconds - then < YOUNG_SECONDS
+    return (tokens - before) / (seconds - then) if seconds > then and not young else None

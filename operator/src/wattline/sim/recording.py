@@ -3,7 +3,7 @@
 from array import array
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import overload
+from typing import NamedTuple, overload
 
 from wattline.model.context import Context, Extent
 from wattline.model.runs import Run, Turn
@@ -65,15 +65,13 @@ class Recording:
         return replace(self, sessions=unshared(self.sessions))
 
 
-@dataclass(frozen=True, slots=True)
-class Shared:
+class Shared(NamedTuple):
     """Name of a token stream that is the same in every play of a recording: a harness's opening prompt."""
 
     harness: str
 
 
-@dataclass(frozen=True, slots=True)
-class Played:
+class Played(NamedTuple):
     """Name of a token stream of one play."""
 
     stream: object
