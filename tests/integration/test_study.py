@@ -13,6 +13,9 @@ from click.testing import CliRunner
 from tests.fakes.ray import Ray
 
 from wattline.cli.main import main
+from wattline.model.fleet import Fleet
+from wattline.sim.scenario import Scenario
+from wattline.sim.sensors import EXACT
 
 EXAMPLE = str(Path(__file__).resolve().parents[2] / "examples" / "one-box")
 TWO_POOLS = str(Path(EXAMPLE).parent / "cluster")
@@ -38,6 +41,33 @@ def test_a_person_reads_what_was_asked_what_came_of_it_and_what_it_means(tmp_pat
     ):  # fmt: skip
         assert text in output
     assert "simulated, not a hardware result" in (tmp_path / "x.html").read_text().lower()
+
+
+def test_policies_see_as_machines_tell_unless_asked_otherwise_and_published_figures_are_exact():
+    seen = [
+        json.loads(called("simulate", *SMALL, *more, "--json", "-"))["asked.sensors"]
+        for more in ((), ("--sensors", "exact"))
+    ]
+
+    assert seen == ["real", "exact"]
+    assert Scenario(Fleet((), ())).sensors is EXACT
+
+
+def test_an_output_that_can_be_written_is_left_as_it_was_until_there_is_an_answer(tmp_path):
+    (tmp_path / "old.json").write_text("old")
+    called(
+        "simulate",
+        *SMALL,
+        "--trace",
+        "/nowhere",
+        "--json",
+        tmp_path / "old.json",
+        "--html",
+        tmp_path / "new",
+        code=1,
+    )
+
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("old.json", "old")]
 
 
 def test_help_shows_whole_commands():
@@ -110,6 +140,19 @@ def test_a_grid_can_be_a_file_and_the_command_line_goes_before_it(tmp_path):
         pytest.param(["simulate", "-f", TWO_POOLS], "Name them: --pool", id="several pools"),
         pytest.param(["simulate", "-f", f"{EXAMPLE}/pool.yaml", "--cap", "uniform"], "no PowerDomain says a budget", id="no budget"),
         pytest.param(["simulate", *SMALL, "--series-seconds", "7"], "a multiple of 5 s", id="odd moments"),
+        *(
+            pytest.param(["simulate", *SMALL, option, value], "expected a finite number", id=f"{option} {value}")
+            for option, value in (("--hours", "nan"), ("--load", "inf"), ("--rate", "inf"), ("--series-seconds", "inf"))
+        ),
+        pytest.param(["simulate", *SMALL, "--pool", "coder=inf"], "expected runs per second", id="runs without end"),
+        pytest.param(["simulate", *SMALL, "--replicas", "coder=0"], "a number of replicas, 1 or more", id="no replica"),
+        pytest.param(["simulate", *SMALL, "--event", "row/r0=stop@9s"], "no InferencePool named row; there is: coder", id="no pool"),
+        pytest.param(["simulate", *SMALL, "--event", "coder/r0=stop@9s"], "there is: coder-0, coder-1", id="no such replica"),
+        *(
+            pytest.param(["simulate", *SMALL, "--trace", "/nowhere", option, "/dev/null/x"], "cannot write /dev/null/x",
+                         id=f"{option} is looked at first")
+            for option in ("--json", "--html", "--series")
+        ),
         pytest.param(["simulate", *SMALL, "--json", "-", "--series", "-"], "cannot both be", id="two on one output"),
         pytest.param(["sweep", *SMALL, "--vary", "clok=1", "--out", "{out}"], "no option clok to vary", id="no such option"),
         pytest.param(["sweep", *SMALL, "--vary", "clock", "--out", "{out}"], "is not OPTION=A,B", id="no values"),

@@ -236,6 +236,9 @@ def test_a_gateways_conversation_goes_on_from_prompt_and_output(tmp_path):
                      r"a\.csv:3: expected a TIMESTAMP like", id="no date"),
         pytest.param("a.csv", "TIMESTAMP,ContextTokens,GeneratedTokens\n" + "2023-11-16 18:15:46,0,0\n" * 20 + "2023-11-16 18:15:46,1,1\n",
                      "20 of 21 calls have no tokens; are columns mixed up", id="empty columns"),
+        pytest.param("a.csv", "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,5,0\n",
+                     "1 of 1 calls have no tokens", id="calls of zero length alone"),
+        pytest.param("a.csv", "TIMESTAMP,ContextTokens,GeneratedTokens\n", "no calls in it; fetch it again", id="no rows"),
         pytest.param("a.json", json.dumps(files.CLAUDE_SESSION)[:-200], r"a\.json:1: not JSON", id="a session cut off"),
         pytest.param("a.jsonl", files.jsonl([files.CLAUDE_SESSION] * 2), r"a\.jsonl:2: session trace_0001 is in .*:1 already",
                      id="a session twice"),
@@ -257,7 +260,7 @@ def test_a_gateways_conversation_goes_on_from_prompt_and_output(tmp_path):
                      r"a\.jsonl:2: timestamp: expected a date and time, not 'soon'", id="a transcript without times"),
         pytest.param("a.jsonl", files.jsonl(files.DATASET), "needs servegen_client_rate_windows.csv",
                      id="lengths without rates"),
-        pytest.param("a.csv", "", "not a known trace", id="an empty file"),
+        pytest.param("a.csv", "", "not a known trace: it is empty; fetch it again", id="an empty file"),
         pytest.param("a.jsonl", "[1, 2]\n", "not a known trace", id="JSON of something else"),
         pytest.param("a.csv", '"', "not a known trace", id="an open quote"),
     ],
@@ -296,6 +299,16 @@ def test_what_is_odd_but_playable_is_counted(tmp_path, name, was, becomes, count
         tokens(turn.context) >= 1 and turn.output.tokens >= 1 and turn.gap_seconds >= 0
         for run in recording.runs
         for turn in run.turns
+    )
+
+
+def test_tables_beside_the_one_that_is_played_are_told(tmp_path):
+    for name in ("agentcgroup_llm_calls.csv", "claude_code_weka_requests.csv"):
+        files.write(tmp_path, name)
+
+    assert notes(traces.load(tmp_path))["other traces in the folder, not played"] == 1
+    assert "other traces in the folder, not played" not in notes(
+        traces.load(tmp_path / "agentcgroup_llm_calls.csv")
     )
 
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 from tests.unit.study.questions import fleet, question
 
-from wattline.study import answerpage, comparepage, sweeppage
+from wattline.sim.mix import Source
+from wattline.study import answerpage, asked, comparepage, sweeppage
 from wattline.study.compare import compare
 from wattline.study.meaning import sentences, share, span, watts
 from wattline.study.question import answer
@@ -101,6 +102,30 @@ def test_an_objective_that_is_missed_comes_first_and_names_what_helps():
     assert first.alarming
     assert "coder misses its objective" in first.text
     assert first.text.endswith("more replicas, a lower --rate or a higher --clock help")
+
+
+def test_figures_of_a_few_runs_are_said_to_be_that():
+    few = answer(question(rate=0.02, hours=0.03))
+    many = replace(few, report=replace(few.report, pools=(replace(few.report.pools[0], runs_offered=20),)))
+
+    assert any(re.match(r"only \d runs? came to coder", each.text) for each in sentences(few))
+    assert not any("only" in each.text for each in sentences(many))
+
+
+def test_no_token_at_all_is_no_rate():
+    calm = answer(question())
+    none = replace(calm.report.pools[0], tokens_per_second_per_agent_p5=0.0)
+    said = [each.text for each in sentences(replace(calm, report=replace(calm.report, pools=(none,))))]
+
+    assert any("5 of 100 agent windows get no token at all (20 tok/s asked)" in text for text in said)
+
+
+def test_each_trace_of_a_mix_is_said_with_its_part_of_the_rate():
+    mixed = (Source(name="a", weight=3), Source(name="b"), Source(name="c", rate_per_second=0.1))
+    said = dict(asked.lines(replace(answer(question()), question=question(parts=mixed, rate=0.4))))
+
+    assert "Poisson, 3/4 of 0.4 runs/s" in said["agents"]
+    assert "Poisson, 1/4 of 0.4 runs/s" in said["agents"]
 
 
 @pytest.mark.parametrize(

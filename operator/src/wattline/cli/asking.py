@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 import yaml
 
-from wattline.cli.options import files_option
+from wattline.cli.options import Finite, files_option
 from wattline.cli.trace_options import TRACES, sources
 from wattline.doors import manifests
 from wattline.model.errors import ManifestError
@@ -55,7 +55,7 @@ _WORK = (
     click.option("--pool", "pools", multiple=True, metavar="POOL[=RATE]",
                  help="The InferencePool that gets the runs, where there are several; repeatable, each with a rate "
                       "of its own if said."),
-    click.option("--hours", type=click.FloatRange(min=0, min_open=True), default=3.0, show_default=True,
+    click.option("--hours", type=Finite(min=0, min_open=True), default=3.0, show_default=True,
                  help="Arrivals end then; the simulation goes on until all runs have ended."),
     click.option("--shared-prefix", type=_SWITCH, default="on", show_default=True,
                  help="Whether runs of one harness share their opening prompt."),
@@ -72,8 +72,8 @@ _POLICIES = (
                  help="Whether new agents wait while memory is short."),
     click.option("--product", type=click.Choice(sorted(PRODUCTS)), default="h100", show_default=True,
                  help="What the GPUs are."),
-    click.option("--sensors", type=click.Choice(sorted(SENSORS)), default="exact", show_default=True,
-                 help="What policies see: the world as it is, or as coarse and late as machines and networks tell it."),
+    click.option("--sensors", type=click.Choice(sorted(SENSORS)), default="real", show_default=True,
+                 help="What policies see: as coarse and late as machines and networks tell it, or the world as it is."),
     click.option("--shape", type=click.Choice(sorted(SHAPES)), default="perseus", show_default=True,
                  help="Clock-power curve of the simulated GPUs."),
 )  # fmt: skip
@@ -171,6 +171,20 @@ def told() -> Iterator[None]:
         raise click.ClickException(f"the manifests have problems:\n{error}") from error
     except (TraceError, ScenarioError, EditError, ResultError, WorkersError) as error:
         raise click.ClickException(str(error)) from error
+
+
+def writable(*paths: Path | None) -> None:
+    """Refuse files that cannot be written, before anything is played for them; they stay as they are."""
+    for path in paths:
+        if path is None or str(path) == "-":
+            continue
+        try:
+            there = path.exists()
+            path.open("a", encoding="utf-8").close()
+            if not there:
+                path.unlink()
+        except OSError as error:
+            raise click.ClickException(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def written(path: Path, text: str) -> None:

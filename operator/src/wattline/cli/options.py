@@ -1,12 +1,24 @@
 """Options that several commands share."""
 
 from collections.abc import Callable
+from math import isfinite
 from pathlib import Path
 from typing import TypeVar
 
 import click
 
 Command = TypeVar("Command", bound=Callable[..., object] | click.Command)
+
+
+class Finite(click.FloatRange):
+    """A number within bounds that is neither infinite nor none."""
+
+    def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number; refuse what only `float` takes for one."""
+        number: float = super().convert(value, param, ctx)
+        if not isfinite(number):
+            self.fail(f"expected a finite number, not {value}", param, ctx)
+        return number
 
 
 def files_option(*, of: str = "", required: bool = False) -> Callable[[Command], Command]:

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from wattline.cli import answers
-from wattline.cli.asking import asks, question, source, told, written
+from wattline.cli.asking import asks, question, source, told, writable, written
+from wattline.cli.options import Finite
 from wattline.cli.tables import console
 from wattline.sim.rates import SAMPLE_SECONDS
 from wattline.sim.series import Series
@@ -34,7 +35,7 @@ POINTS = 720
               help="Write a page with plots and tables there; it needs nothing else.")  # fmt: skip
 @click.option("--series", "series", type=click.Path(path_type=Path, allow_dash=True),
               help="Write watts, clocks, heat, memory and queues over time there, as CSV; - is standard output.")  # fmt: skip
-@click.option("--series-seconds", type=click.FloatRange(min=SAMPLE_SECONDS),
+@click.option("--series-seconds", type=Finite(min=SAMPLE_SECONDS),
               help="Distance of its moments, a multiple of 5 s.  [default: about 720 moments]")  # fmt: skip
 def simulate(
     seed: int,
@@ -62,6 +63,7 @@ def simulate(
     if page is not None or series is not None:
         distance = max(1, round(options["hours"] * 3600 / POINTS / SAMPLE_SECONDS)) * SAMPLE_SECONDS
         series_seconds = series_seconds or distance
+    writable(out, page, series)
     with told():
         got = answer(question(source(options), options, seed=seed, series_seconds=series_seconds))
     if out is not None:

@@ -17,7 +17,7 @@ import yaml
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from wattline.cli.asking import asks, question, source, told, written
+from wattline.cli.asking import asks, question, source, told, writable, written
 from wattline.cli.tables import console
 from wattline.study import sweep as study
 from wattline.study.intervals import Interval
@@ -89,6 +89,7 @@ def sweep(
             asked += [(variant, question(base, changed, seed=seed)) for seed in range(1, (seeds or 5) + 1)]
         cells = study.cells(folder, asked)
         _writable(folder)
+        writable(page)
         ended = _played(cells, _workers(jobs, ray_address))
     made = study.variants(ended)
     written(folder / "results.csv", study.table(made))

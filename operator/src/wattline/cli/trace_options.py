@@ -11,6 +11,7 @@ from typing import Any
 import click
 import yaml
 
+from wattline.cli.options import Finite
 from wattline.model.errors import WattlineError
 from wattline.sim.mix import OWN, POISSON, Source
 
@@ -26,10 +27,10 @@ TRACES = (
     click.option("--arrivals", metavar="own|poisson|PATH",
                  help="When runs start: as in the trace, Poisson, or as in another trace: Azure CSV, Mooncake JSON lines, a "
                       "gateway's record or ServeGen rate windows.  [default: own, where the trace has them, else poisson]"),
-    click.option("--rate", type=click.FloatRange(min=0, min_open=True),
+    click.option("--rate", type=Finite(min=0, min_open=True),
                  help="Runs per second: of the Poisson process, or what recorded arrivals are scaled to.  "
                       "[default: 0.01 for each replica; as recorded]"),
-    click.option("--load", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True,
+    click.option("--load", type=Finite(min=0, min_open=True), default=1.0, show_default=True,
                  help="Multiplies every rate; recorded arrivals come so much faster."),
 )  # fmt: skip
 

@@ -13,6 +13,7 @@ th:first-child, td:first-child, td:last-child { text-align: left; }
 td:last-child { white-space: normal; }
 svg { width: 100%; height: auto; }
 .wide { overflow-x: auto; }
+.figures td:last-child, .figures th:last-child { text-align: right; white-space: nowrap; }
 .facts td { text-align: left; white-space: normal; overflow-wrap: anywhere; vertical-align: top; }
 .facts td:first-child { white-space: nowrap; color: #555; }
 .last tr:last-child td { font-weight: 600; }
@@ -39,7 +40,9 @@ def note(text: str) -> str:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, kind: str = "") -> str:
-    """Return a table of plain text; ``kind`` is ``last`` where the last row is the one that counts."""
+    """Return a table of plain text; ``kind`` is ``last`` where the last row is the one that counts, ``figures``
+    where the last column is no text.
+    """
     head = "".join(f"<th>{escape(name)}</th>" for name in headings)
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return f'<div class="wide"><table class="{kind}"><tr>{head}</tr>{body}</table></div>'

@@ -117,7 +117,10 @@ def work(
         seen.extend(recording.notes)
         long = None if longest_tokens is None else too_long(recording, longest_tokens)
         if long is not None and long.count == recording.run_count:
-            raise TraceError(f"{recording.source or 'generated runs'}: no run can be played: {long}")
+            raise TraceError(
+                f"{recording.source or 'generated runs'}: no run can be played: {long}; play a shorter trace, or give a "
+                "replica more GPUs or a model of longer contexts"
+            )
         seen.extend(() if long is None else (long,))
         if rate is None and _how(source, recording) == POISSON:
             rate = default_rate_per_second * share * load

@@ -27,7 +27,9 @@ def lines(path: Path) -> Iterator[str]:
                 yield from text
     except EOFError as error:
         raise TraceError(f"{path}: cannot be read: it is cut off in the middle; fetch it again") from error
-    except (OSError, UnicodeDecodeError, zlib.error) as error:
+    except OSError as error:
+        raise TraceError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (UnicodeDecodeError, zlib.error) as error:
         raise TraceError(f"{path}: cannot be read: {error}") from error
 
 

@@ -38,10 +38,10 @@ def page(answer: Answer) -> str:
         "<h2>What it means</h2>",
         html.listed(said),
         "<h2>Pools</h2>",
-        html.table(_POOL_HEADINGS, _pools(answer)),
+        html.table(_POOL_HEADINGS, _pools(answer), kind="figures"),
     ]
     if report.domains:
-        body += ["<h2>Power domains</h2>", html.table(_DOMAIN_HEADINGS, _domains(answer))]
+        body += ["<h2>Power domains</h2>", html.table(_DOMAIN_HEADINGS, _domains(answer), kind="figures")]
     if report.series is not None and report.series.at_seconds:
         body += ["<h2>Over time</h2>", plots.drawn(_over_time(answer, report.series))]
     if report.curves is not None:
@@ -169,7 +169,10 @@ def _fullest(
 def _by_pool(axis: Axes, at: Sequence[float], values: Mapping[str, Sequence[int]]) -> None:
     for index, (name, column) in enumerate(values.items()):
         axis.plot(at[1:], column, color=plots.colour(index), linewidth=1.1, label=name)
-    axis.set_ylim(0, 1.05 * max(1, *(max(column) for column in values.values())))
+    highest = max(max(column) for column in values.values())
+    axis.set_ylim(0, 1.05 * max(1, highest))
+    if not highest:
+        axis.annotate("none at any moment", (0.5, 0.5), xycoords="axes fraction", ha="center")
     _legend(axis, values)
 
 

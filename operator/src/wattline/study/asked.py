@@ -18,7 +18,7 @@ def lines(answer: Answer) -> list[tuple[str, str]]:
     moved = (
         f"clock {question.clock} · cap {question.cap} · routing {question.routing} · admission {admission}"
     )
-    by = f"wattline {version('wattline')}, seed {question.seed}, power curve {question.shape}"
+    by = f"wattline {version('wattline')}, seed {question.seed}, power curve {question.shape}, sensors {question.sensors}"
     out += [("agents", _agents(question)), ("policies", moved), ("by", by)]
     return out
 
@@ -45,7 +45,11 @@ def _agents(question: Question) -> str:
     ]
     rate = ", ".join(rates)
     prefix = "" if question.shared_prefix else ", no opening prompt shared"
-    played = "; ".join(f"{_runs(source)}{prefix}; {_when(source, rate)}" for source in question.sources)
+    shares = sum(source.weight for source in question.sources if source.rate_per_second is None)
+    played = "; ".join(
+        f"{_runs(source)}{prefix}; {_when(source, rate if source.weight == shares else _part(source, shares, rate))}"
+        for source in question.sources
+    )
     return f"{played}{'' if question.load == 1 else f', times {question.load:g}'}, for {question.hours:g} h"
 
 
@@ -57,13 +61,18 @@ def _runs(source: Source) -> str:
 
 
 def _when(source: Source, rate: str) -> str:
-    """Return when they arrive; the rate is that of all parts of a mix together."""
+    """Return when they arrive."""
     at = f" at {rate}" if rate and source.rate_per_second is None else ""
     if source.arrivals not in {None, OWN, POISSON}:
         return f"as in {source.arrivals}{at}"
     if source.arrivals == POISSON or not source.timed:
         return f"Poisson, {rate}" if at else "Poisson"
     return f"as recorded{at}"
+
+
+def _part(source: Source, shares: float, rate: str) -> str:
+    """Return which part of a mix's rate one of its traces has."""
+    return f"{source.weight:g}/{shares:g} of {rate}" if rate else ""
 
 
 def _count(number: int, what: str) -> str:

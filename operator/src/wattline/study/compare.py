@@ -128,7 +128,7 @@ def _same_work(seed: int, before: Result, after: Result) -> None:
 def _asked(before: Result, after: Result) -> list[tuple[str, str, str]]:
     names = dict.fromkeys(name for name in (*before, *after) if name.startswith("asked."))
     out = [
-        (name.removeprefix("asked."), _shown(before.get(name)), _shown(after.get(name)))
+        (name.removeprefix("asked.").replace("_", " "), _shown(before.get(name)), _shown(after.get(name)))
         for name in names
         if before.get(name) != after.get(name)
     ]

@@ -11,6 +11,10 @@ MUCH_RECOMPUTED = 0.10
 """From this share on, contexts are evicted that are needed again."""
 
 
+FEW_RUNS = 20
+"""Of fewer no P95 can be told."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sentence:
     """One thing to know of an answer."""
@@ -56,6 +60,12 @@ def _pools(answer: Answer) -> Iterator[Sentence]:
             yield Sentence(
                 f"no run came to {pool.name}; more --hours or a higher --rate bring some", alarming=True
             )
+        elif pool.runs_offered < FEW_RUNS:
+            yield Sentence(
+                f"only {_counted(pool.runs_offered, 'run')} came to {pool.name}: its figures are of these and no more; more "
+                "--hours or a higher --rate bring more",
+                alarming=True,
+            )
         yield from _objective(pool, answer)
         open_runs = pool.runs_offered - pool.runs_finished - pool.runs_outgrown
         if open_runs:
@@ -66,7 +76,8 @@ def _pools(answer: Answer) -> Iterator[Sentence]:
             )
         if pool.runs_outgrown:
             yield Sentence(
-                f"{pool.runs_outgrown} of {pool.name}'s runs grow longer than a replica can hold; they were not started",
+                f"{pool.runs_outgrown} of {pool.name}'s {pool.runs_offered} runs would grow longer than a replica can hold; they "
+                "were not started",
                 alarming=True,
             )
         if pool.turns_retried:
@@ -86,6 +97,10 @@ def _pools(answer: Answer) -> Iterator[Sentence]:
             )
 
 
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def _faster(answer: Answer) -> str:
     question = answer.question
     helps = ["more replicas", "a lower --rate"]
@@ -103,7 +118,13 @@ def _objective(pool: PoolReport, answer: Answer) -> Iterator[Sentence]:
     asked, got = pool.objective_tokens_per_second, pool.tokens_per_second_per_agent_p5
     if got is None:
         return
-    if got >= asked:
+    if not got:
+        yield Sentence(
+            f"{pool.name} misses its objective: 5 of 100 agent windows get no token at all ({asked:g} tok/s asked); "
+            f"{_faster(answer)}",
+            alarming=True,
+        )
+    elif got >= asked:
         yield Sentence(
             f"{pool.name} keeps its objective: 95 of 100 agent windows get {got:.1f} tok/s or more ({asked:g} asked)"
         )

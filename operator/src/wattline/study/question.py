@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.metadata import version
+from math import isfinite
 from pathlib import Path
 from typing import Any, get_args
 
@@ -66,8 +67,8 @@ class Question:
     """Edits of the fleet and changes, as told."""
     changes: tuple[Change, ...] = ()
     """What happens while it is played."""
-    sensors: str = "exact"
-    """exact, or real: as coarse and as late as machines and networks make readings."""
+    sensors: str = "real"
+    """real: as coarse and as late as machines and networks make readings; or exact."""
     series_seconds: float | None = None
 
     @property
@@ -136,7 +137,7 @@ class Question:
                 rate = float(told)
             except ValueError:
                 rate = 0.0
-            if rate > 0:
+            if rate > 0 and isfinite(rate):
                 return rate
             raise ScenarioError(f"pool {full_name(pool)}={told}: expected runs per second above 0, e.g. 0.02")
         if self.rate is None and not any(source.recorded for source in self.sources):

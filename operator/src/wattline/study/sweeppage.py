@@ -20,7 +20,7 @@ PLOTTED = (
 
 _LABEL = (
     "Simulated, not a hardware result. Means over seeds with their 95 % intervals, by Student's t. Whether two variants "
-    "differ is told by `wattline compare`, which pairs them seed by seed."
+    "differ is told by wattline compare, which pairs them seed by seed."
 )
 
 
@@ -33,18 +33,32 @@ def page(made: Sequence[Variant], origin: str) -> str:
         html.facts(
             [
                 ("fleet", origin),
+                ("asked", _common(made)),
                 ("variants", str(len(made))),
                 ("seeds of each", " or ".join(str(count) for count in counts)),
                 ("wattline", version("wattline")),
             ]
         ),
+        "<h2>By variant</h2>",
         plots.drawn([_panel(BY_KEY[key], made) for key in PLOTTED], row_inches=1.4 + 0.22 * len(made)),
         "<h2>Figures</h2>",
-        html.table(_headings(), [_row(variant) for variant in made]),
+        html.table(_headings(), [_row(variant) for variant in made], kind="figures"),
         "<h2>What they mean</h2>",
         html.facts([(quantity.title, quantity.means) for quantity in QUANTITIES]),
     ]
     return html.page(f"Wattline, simulated: a sweep over {escape(origin)}", "\n".join(body))
+
+
+def _common(made: Sequence[Variant]) -> str:
+    """Return what was asked the same of every variant."""
+    results = [result for variant in made for result in variant.results]
+    named = [name for name in (results[0] if results else ()) if name.startswith("asked.")]
+    same = {
+        name.removeprefix("asked.").replace("_", " "): results[0][name]
+        for name in named
+        if name not in {"asked.fleet", "asked.seed"} and len({each.get(name) for each in results}) == 1
+    }
+    return " · ".join(f"{name} {value}" for name, value in same.items() if value is not None)
 
 
 def _headings() -> list[str]:

@@ -104,6 +104,8 @@ def load(
     """
     file, known = _found(path)
     notes = Notes()
+    for other in _others(path, file):
+        notes.count("other traces in the folder, not played", other)
     recording = known.load(file, Asked(notes, str(seed), hours, rate_per_second, workload))
     recording = replace(recording, source=f"{known.name}: {file}", notes=notes.all())
     return recording if shared_prefix else recording.unshared()
@@ -144,11 +146,21 @@ def _names(file: Path, _mtime_ns: int, _size: int) -> frozenset[str]:
     return frozenset(found)
 
 
+def _others(path: Path, taken: Path) -> list[Path]:
+    """Return the tables by whose names a folder holds traces beside the one that is taken."""
+    if path == taken:
+        return []
+    named = (tables.beside(taken, each.usual) for each in FORMATS if each.table)
+    return [file for file in named if file is not None and file != taken]
+
+
 def _found(path: Path) -> tuple[Path, Format]:
     """Return what is to be read, and its format."""
     if not path.is_dir():
         known = format_of(path)
         if known is None:
+            if not next(tables.lines(path), ""):
+                raise TraceError(f"{path}: not a known trace: it is empty; fetch it again, or name another")
             listed = "; ".join(f"{each.usual}: {', '.join(sorted(each.needed))}" for each in FORMATS)
             raise TraceError(f"{path}: not a known trace; expected the columns or names of {listed}")
         return path, known

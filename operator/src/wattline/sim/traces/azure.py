@@ -40,10 +40,10 @@ def load(path: Path, asked: Asked) -> Recording:
             asked.notes.count("calls earlier than the one before them, put in order", place)
         latest = max(latest, at)
         rows.append((at, prompt, output, int(tables.least(path, row, "NumImages", line=line))))
-    if not rows:
-        raise TraceError(f"{path}: no calls in it")
-    if empty > max(10, MOST_EMPTY_RATIO * total):
+    if empty and (not rows or empty > max(10, MOST_EMPTY_RATIO * total)):
         raise TraceError(f"{path}: {empty} of {total} calls have no tokens; are columns mixed up?")
+    if not rows:
+        raise TraceError(f"{path}: no calls in it; fetch it again, or name another")
     rows.sort(key=lambda row: row[0])
     calls = Calls(
         path.name.partition(".")[0], f"azure/{'lmm' if 'NumImages' in tables.columns(path) else 'llm'}"

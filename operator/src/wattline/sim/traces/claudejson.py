@@ -50,7 +50,7 @@ def load(path: Path, asked: Asked) -> Recording:
         else:
             asked.notes.count("sessions without a request, left out", place)
     if not sessions:
-        raise TraceError(f"{path}: no session with a request in it")
+        raise TraceError(f"{path}: no session with a request in it; fetch it again, or name another")
     return Recording(tuple(sessions))
 
 

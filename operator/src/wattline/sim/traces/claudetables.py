@@ -60,7 +60,7 @@ def load(path: Path, asked: Asked) -> Recording:
             )
         )
     if not scopes:
-        raise TraceError(f"{path}: no requests in it")
+        raise TraceError(f"{path}: no requests in it; fetch it again, or name another")
     called = _calls(path, scopes, asked)
     return Recording(
         tuple(

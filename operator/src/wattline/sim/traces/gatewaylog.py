@@ -87,7 +87,7 @@ def _read(path: Path, asked: Asked) -> list[_Told]:
             asked.notes.count("turns whose tokens the engine did not count, taken as estimated", place)
         told.append(_Told(place, record))
     if not told:
-        raise TraceError(f"{path}: no turn that was served in it")
+        raise TraceError(f"{path}: no turn that was served in it; record while agents work")
     return told
 
 

@@ -60,7 +60,7 @@ def _calls(path: Path, asked: Asked) -> list[_Call]:
             asked.notes.count("calls earlier than the one before them, put in order", place)
         out.append(_Call(at, tuple(ids), size, output))
     if not out:
-        raise TraceError(f"{path}: no calls in it")
+        raise TraceError(f"{path}: no calls in it; fetch it again, or name another")
     return sorted(out, key=lambda call: call.at_seconds)
 
 
