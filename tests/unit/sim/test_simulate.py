@@ -155,6 +155,15 @@ def test_what_happens_before_the_warm_up_is_over_counts_for_nothing():
     assert 0 < tail.turns < whole.turns
     assert tail.runs_finished == tail.runs_offered < whole.runs_offered
     assert tail.tokens_per_second_per_agent_p5 is not None
+    assert set(tail.runs) < set(whole.runs)
+
+
+def test_every_finished_run_is_told_by_its_id_and_its_seconds():
+    report = simulate(scenario(clock=None))
+    assert len({name for name, _ in report.runs}) == report.runs_finished > 0
+    assert sum(seconds for _, seconds in report.runs) / report.runs_finished == pytest.approx(
+        report.run_seconds_mean
+    )
 
 
 def test_the_world_is_the_same_with_a_warm_up():

@@ -19,6 +19,8 @@ class Played:
     """Runs that no replica's model can hold; they are not started."""
     run_seconds: list[float] = field(default_factory=list)
     """From arrival to the last token, of finished runs."""
+    run_ids: list[str] = field(default_factory=list)
+    """Of those, in the same order."""
 
     @property
     def open(self) -> int:
@@ -30,6 +32,7 @@ class Played:
         self.offered = self.open
         self.outgrown = 0
         self.run_seconds.clear()
+        self.run_ids.clear()
 
 
 class Agents:
@@ -96,6 +99,7 @@ class Agents:
                 return
             now = self._events.now_seconds
             self.played.run_seconds.append(now - started)
+            self.played.run_ids.append(run.id)
             self._gateway.finish(run.id)
             waiting = self._busy[run.session]
             if waiting:

@@ -108,6 +108,7 @@ def reported(
         notes=(*built.notes, *_unsourced(lowered)),
         pools=tuple(served.report(_joules_of(built, counted, name)) for name, served in built.served.items()),
         domains=built.budgets.reports(seconds),
+        runs=tuple(zip(outcome.played.run_ids, outcome.played.run_seconds, strict=True)),
         series=None if recorder is None else recorder.series(),
         curves=None if recorder is None else _curves(outcome),
     )

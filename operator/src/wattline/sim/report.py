@@ -70,6 +70,8 @@ class Report:
     """Of each served pool, in the scenario's order."""
     domains: tuple[DomainReport, ...] = ()
     """Of each power domain, by name."""
+    runs: tuple[tuple[str, float], ...] = ()
+    """Of each finished run, in the order in which they ended: its id, and the seconds from its arrival to its last token."""
     series: Series | None = None
     """What was so over time; none where nobody asked for it."""
     curves: Curves | None = None
@@ -96,4 +98,4 @@ class Report:
         return whole
 
 
-_NESTED = frozenset({"notes", "pools", "domains", "series", "curves"})
+_NESTED = frozenset({"notes", "pools", "domains", "runs", "series", "curves"})
