@@ -4,26 +4,27 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
 
-from bench.papers.kairos import claims
-from bench.papers.kairos.sweep import CONSTANT, LOADS, MIDDLE, MODES, UNHELD, Report, Runs, found, saved
+from bench.papers.kairos import claims, reasons
+from bench.papers.kairos.sweep import (
+    CONSTANT,
+    LOADS,
+    MIDDLE,
+    MODES,
+    P5,
+    UNHELD,
+    Report,
+    Runs,
+    column,
+    found,
+    saved,
+)
 from bench.papers.page import number
 from bench.papers.study import Claim, Finding, Form, Table
 
 At = dict[float, dict[str, list[Report]]]
 """Reports by load and mode, seed by seed."""
-
-_SHARE = (
-    "On these runs decoding waits for memory bandwidth at nearly all clocks, and idle and base power are two thirds of a "
-    "lone turn's draw: less follows the clock than on the paper's workload."
-)
-_BURSTS = (
-    "On one replica eight to ten agents fill the memory, and a window in which a first turn is held counts as rate 0: "
-    "bursts take the P5 below at full clocks too (tables)."
-)
-_HINDSIGHT = (
-    "What the law spends above the cheapest clock buys speed while memory is tight or agents are held."
-)
-_RECOMPUTED = "Memory is full and agents are let in all the same."
+LIGHTER = (0.1, 0.25)
+"""Loads at which nobody waits for long: played only to see how far runs are from their time alone."""
 
 
 def played(runs: Runs) -> At:
@@ -37,21 +38,30 @@ def played(runs: Runs) -> At:
     return {load: {name: runs.of(runs.at(MODES[name], load)) for name in names} for load in runs.loads}
 
 
-def findings(at: At) -> tuple[Finding, ...]:
-    """Return what is found over the loads."""
+def findings(at: At, form: Form) -> tuple[Finding, ...]:
+    """Return what is found over the loads; of the shortest form's single load no mean over loads is said."""
     against = {load: saved(modes["wattline"], modes[UNHELD]) for load, modes in at.items()}
     alone = [saved(modes["wattline"], modes["full"]) for load, modes in at.items() if load <= 0.9]
-    slow = [_column(modes, "tokens_per_second_per_agent_p5") for load, modes in at.items() if load <= MIDDLE]
-    again = [_column(modes, "recomputed_ratio") for modes in at.values()]
-    regrets = [regret for modes in at.values() for regret in [_regret(modes)[1]] if regret]
-    return (
-        found(claims.MEAN, _means(list(against.values())), _SHARE),
-        found(claims.BEST, max(against.values(), key=fmean), _SHARE),
-        found(claims.ALONE, _means(alone), _SHARE),
-        found(claims.RATE, min(slow, key=fmean), _BURSTS),
-        found(claims.RECOMPUTED, max(again, key=fmean), _RECOMPUTED),
-        *([found(claims.REGRET, max(regrets, key=fmean), _HINDSIGHT)] if regrets else []),
-    )
+    slowest = min((load for load in at if load <= MIDDLE), key=lambda load: fmean(_column(at[load], P5)))
+    fullest = max(at, key=lambda load: fmean(_column(at[load], "recomputed_ratio")))
+    regrets = {load: regret for load, modes in at.items() for regret in [_regret(modes)[1]] if regret}
+    out = [
+        found(claims.ALONE, _means(alone), reasons.clocked()),
+        found(claims.RATE, _column(at[slowest], P5), reasons.held_windows(at[slowest])),
+        found(claims.RECOMPUTED, _column(at[fullest], "recomputed_ratio"), reasons.recomputed(at[fullest])),
+    ]
+    if regrets:
+        dearest = max(regrets, key=lambda load: fmean(regrets[load]))
+        best = _regret(at[dearest])[0] or "full"
+        out.append(found(claims.REGRET, regrets[dearest], reasons.hindsight(at[dearest], best)))
+    if form is not Form.CI:
+        reason = reasons.thrashing(at)
+        most = max(against.values(), key=fmean)
+        out[:0] = [
+            found(claims.MEAN, _means(list(against.values())), reason),
+            found(claims.BEST, most, reason),
+        ]
+    return tuple(out)
 
 
 def tables(at: At) -> tuple[Table, ...]:
@@ -70,9 +80,7 @@ def tables(at: At) -> tuple[Table, ...]:
 
 def own_capacities(runs: Runs) -> Table:
     """Return what each mode can bear and, in the full form, what it does at shares of that."""
-    names = runs.bench.pick(
-        ci=("full",), reduced=(UNHELD, "full", "900"), full=(UNHELD, "full", "900", "wattline")
-    )
+    names = runs.bench.pick(ci=("full",), reduced=("full", "900"), full=(UNHELD, "full", "900", "wattline"))
     loads = LOADS if runs.bench.form is Form.FULL else ()
     rows = []
     for name in names:
@@ -88,6 +96,31 @@ def own_capacities(runs: Runs) -> Table:
     return Table(title, ("mode", "runs/h", *(f"{load:g}" for load in loads)), tuple(rows))
 
 
+def inside(runs: Runs) -> Table | None:
+    """Return how many runs stay within 1.5 times what they take alone, by mode and load; too long for the shortest form."""
+    if runs.bench.form is Form.CI:
+        return None
+    names = (UNHELD, "full", "wattline")
+    loads = sorted({*LIGHTER, *runs.loads})
+    runs.prepare(runs.at(MODES[name], load) for load in loads for name in names)
+    rows = []
+    for name in names:
+        shares = {
+            load: fmean(report["inside_ratio"] for report in runs.of(runs.at(MODES[name], load)))
+            for load in loads
+        }
+        kept = [load for load in loads if all(shares[below] >= 0.99 for below in loads if below <= load)]
+        rows.append(
+            (
+                name,
+                *(f"{100 * share:.1f} %" for share in shares.values()),
+                f"{kept[-1]:g}" if kept else "none",
+            )
+        )
+    head = ("mode", *(f"{load:g}" for load in loads), "highest load with 99 %")
+    return Table("Runs within 1.5 × their time alone at full clocks, by load", head, tuple(rows))
+
+
 def told(claim: Claim, samples: Sequence[float]) -> str:
     """Return a mean with its interval."""
     finding = Finding(claim, tuple(samples))
@@ -96,7 +129,7 @@ def told(claim: Claim, samples: Sequence[float]) -> str:
 
 
 def _column(modes: dict[str, list[Report]], key: str) -> list[float]:
-    return [report[key] or 0.0 for report in modes["wattline"]]
+    return column(modes["wattline"], key)
 
 
 def _means(series: Sequence[Sequence[float]]) -> list[float]:
@@ -107,9 +140,7 @@ def _means(series: Sequence[Sequence[float]]) -> list[float]:
 def _regret(modes: dict[str, list[Report]]) -> tuple[str | None, list[float]]:
     """Return the cheapest constant clock that meets the rate in every seed, and what ours costs above it in percent."""
     meets = [
-        name
-        for name in CONSTANT
-        if name in modes and all((r["tokens_per_second_per_agent_p5"] or 0.0) >= 20.0 for r in modes[name])
+        name for name in CONSTANT if name in modes and all(rate >= 20.0 for rate in column(modes[name], P5))
     ]
     if not meets:
         return None, []
@@ -133,8 +164,9 @@ def _table(load: float, modes: dict[str, list[Report]]) -> Table:
                 f"{mean('tokens_per_second_per_agent_p5'):.1f}",
                 f"{mean('run_seconds_mean'):.0f}",
                 f"{mean('recomputed_ratio'):.3f}",
+                f"{100 * mean('inside_ratio'):.0f} %",
                 f"{mean('runs_finished'):.0f}/{mean('runs_offered') - mean('runs_outgrown'):.0f}",
             )
         )
-    head = ("mode", "kJ per run", "saved", "W", "P5 tok/s", "run s", "recomputed", "finished")
+    head = ("mode", "kJ per run", "saved", "W", "P5 tok/s", "run s", "recomputed", "within 1.5 ×", "finished")
     return Table(f"Load {load:g}", head, tuple(rows))

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from statistics import fmean
 
-from bench.papers.kairos import claims, knees
+from bench.papers.kairos import claims, knees, reasons
 from bench.papers.kairos.loads import told
-from bench.papers.kairos.sweep import BASELINE, FULL, MIDDLE, OURS, Report, Runs, found, saved
+from bench.papers.kairos.sweep import BASELINE, FULL, MIDDLE, OURS, P5, Report, Runs, column, found, saved
 from bench.papers.study import Carrier, Finding, Table
 
 from wattline.world.curve import PERSEUS
@@ -17,14 +17,8 @@ OVERLOAD = 1.1
 LIGHT = 0.25
 """Load at which consolidation has something to gain."""
 
-_CLOCKED = (
-    "The watts that follow the clock are a smaller part of the draw than the paper's: on this card, idle and merely being "
-    "awake are a quarter of full power, and memory draws its watts at any clock."
-)
-_NO_REVERSAL = "Memory is not near full for long enough that longer runs are evicted."
-_SLO = "At clocks near the knee agents here are still faster than 45 tok/s most of the time: the objective binds late."
-_STEADY = "The horizon is too short, or memory too large, for thrashing to set in."
-_APART = "How the paper's 12.5 % and 46.3 % were measured is not known; they are two different comparisons."
+LOADED = 10
+"""Runs a replica that begin at once where an hour is too short for them to gather."""
 
 
 def steady() -> tuple[Finding, ...]:
@@ -32,9 +26,9 @@ def steady() -> tuple[Finding, ...]:
     best = knee(knees.PAPERS, PowerModel(knees.PAPERS.product, PERSEUS), knees.service(16))
     there = knees.at_clock(knees.PAPERS, PERSEUS, 16, knees.CLOCK_MHZ)
     return (
-        found(claims.KNEE, [best.clock_mhz], _CLOCKED),
-        found(claims.KNEE_WATTS, [100 * (1 - there.watts_ratio)], _CLOCKED),
-        found(claims.KNEE_JOULES, [100 * (1 - there.joules_ratio)], _CLOCKED),
+        found(claims.KNEE, [best.clock_mhz], reasons.clocked()),
+        found(claims.KNEE_WATTS, [100 * (1 - there.watts_ratio)], reasons.clocked()),
+        found(claims.KNEE_JOULES, [100 * (1 - there.joules_ratio)], reasons.clocked()),
     )
 
 
@@ -42,9 +36,9 @@ def reversal(runs: Runs) -> Finding:
     """Return what 600 MHz costs above 900 MHz where nobody is held."""
     cases = [runs.at(replace(BASELINE, clock=clock), REVERSAL_LOAD) for clock in ("600", "900")]
     runs.prepare(cases)
-    return found(
-        claims.REVERSAL, [-value for value in saved(*(runs.of(case) for case in cases))], _NO_REVERSAL
-    )
+    slow, knee_clock = (runs.of(case) for case in cases)
+    reason = reasons.again_share({"600 MHz": slow, "900 MHz": knee_clock})
+    return found(claims.REVERSAL, [-value for value in saved(slow, knee_clock)], reason)
 
 
 def objectives(runs: Runs) -> tuple[Finding, Table]:
@@ -52,34 +46,42 @@ def objectives(runs: Runs) -> tuple[Finding, Table]:
     asked = runs.bench.pick(ci=(20.0, 45.0), reduced=(20.0, 45.0), full=(20.0, 35.0, 45.0))
     cases = {rate: runs.at(replace(OURS, objective=rate), MIDDLE) for rate in asked}
     base = runs.at(BASELINE, MIDDLE)
-    runs.prepare([base, *cases.values()])
+    constant = {f"{clock} MHz": runs.at(replace(FULL, clock=clock), MIDDLE) for clock in ("900", "1200")}
+    constant["full clocks"] = runs.at(FULL, MIDDLE)
+    runs.prepare([base, *cases.values(), *constant.values()])
     savings = {rate: saved(runs.of(case), runs.of(base)) for rate, case in cases.items()}
     rows = tuple(
         (
             f"{rate:g} tok/s",
             told(claims.MEAN, savings[rate]),
-            f"{fmean(r['tokens_per_second_per_agent_p5'] or 0.0 for r in runs.of(case)):.1f}",
+            f"{fmean(column(runs.of(case), P5)):.1f}",
             f"{fmean(r['mean_clock_mhz'] for r in runs.of(case)):.0f} MHz",
         )
         for rate, case in cases.items()
     )
     left = [tight / loose for loose, tight in zip(savings[20.0], savings[45.0], strict=True)]
     head = ("P5 asked for", "saved against full clocks without admission", "P5 tok/s", "mean clock")
-    return found(claims.TIGHT, left, _SLO), Table(f"Objectives at load {MIDDLE:g}", head, rows)
+    reason = reasons.objective({name: runs.of(case) for name, case in constant.items()}, runs.of(cases[45.0]))
+    return found(claims.TIGHT, left, reason), Table(f"Objectives at load {MIDDLE:g}", head, rows)
 
 
 def collapse(runs: Runs) -> tuple[Finding, Finding]:
     """Return the speed of runs above capacity, without admission and with it."""
-    hours = runs.bench.pick(ci=1.0, reduced=1.5, full=12.0)
-    cases = [replace(case, load=OVERLOAD, hours=hours) for case in (BASELINE, FULL)]
+    hours = runs.bench.pick(ci=1.5, reduced=1.5, full=12.0)
+    first = runs.bench.pick(ci=LOADED, reduced=LOADED, full=0)
+    cases = [replace(case, load=OVERLOAD, hours=hours, at_start=first) for case in (BASELINE, FULL)]
     runs.prepare(cases)
-    without, held = ([_rate(report) for report in runs.of(case)] for case in cases)
-    return found(claims.COLLAPSE, without, _STEADY), found(claims.HELD, held, _STEADY)
+    without, held = (runs.of(case) for case in cases)
+    reason = reasons.again_share({"without": without, "with admission": held})
+    return (
+        found(claims.COLLAPSE, [_rate(report) for report in without], reason),
+        found(claims.HELD, [_rate(report) for report in held], reason),
+    )
 
 
 def several(runs: Runs) -> tuple[tuple[Finding, Finding], Table]:
     """Return what consolidation saves on several replicas at a light load."""
-    counts = runs.bench.pick(ci=(2,), reduced=(3,), full=(1, 2, 3, 4))
+    counts = runs.bench.pick(ci=(3,), reduced=(3,), full=(1, 2, 3, 4))
     hours = runs.bench.pick(ci=0.5, reduced=1.0, full=12.0)
     modes = {
         "round-robin, no admission": replace(BASELINE, routing="round-robin"),
@@ -89,7 +91,7 @@ def several(runs: Runs) -> tuple[tuple[Finding, Finding], Table]:
     }
     cases = {
         count: {
-            name: replace(case, replicas=count, load=LIGHT * count, hours=hours)
+            name: replace(case, replicas=count, load=LIGHT * count, hours=hours, watched=True)
             for name, case in modes.items()
         }
         for count in counts
@@ -104,7 +106,10 @@ def several(runs: Runs) -> tuple[tuple[Finding, Finding], Table]:
     all_on = saved(together, reports["round-robin, no admission"])
     title = f"Replicas, full clocks unless said, load {LIGHT:g} of capacity"
     return (
-        (found(claims.ROUTED, routed, _APART), found(claims.TOGETHER, all_on, _APART)),
+        (
+            found(claims.ROUTED, routed, reasons.awake(packed, spread)),
+            found(claims.TOGETHER, all_on, reasons.awake(together, reports["round-robin, no admission"])),
+        ),
         Table(title, ("replicas", *modes), tuple(rows)),
     )
 
@@ -127,6 +132,10 @@ def carriers(runs: Runs) -> tuple[Carrier, ...]:
             for shape in shapes
         ),
         *(
+            Carrier(f"KV memory, load {MIDDLE:g}", f"1 → {memory:g}", _moved(runs, memory=memory))
+            for memory in runs.bench.pick(ci=(), reduced=(0.75,), full=(0.75, 1.5))
+        ),
+        *(
             [Carrier(f"openings, load {MIDDLE:g}", "shared → each run its own", _moved(runs, shared=False))]
             if runs.bench.pick(ci=False, reduced=False, full=True)
             else []
@@ -134,14 +143,20 @@ def carriers(runs: Runs) -> tuple[Carrier, ...]:
     )  # fmt: skip
 
 
-def _moved(runs: Runs, *, shape: str = "perseus", shared: bool = True) -> str:
-    def saving(*, shape: str, shared: bool) -> str:
-        pair = [runs.at(replace(case, shape=shape, shared=shared), MIDDLE) for case in (OURS, BASELINE)]
+def _moved(runs: Runs, *, shape: str = "perseus", shared: bool = True, memory: float = 1.0) -> str:
+    def saving(*, shape: str, shared: bool, memory: float) -> str:
+        pair = [
+            runs.at(replace(case, shape=shape, shared=shared, memory=memory), MIDDLE)
+            for case in (OURS, BASELINE)
+        ]
         rate = runs.rate if shared else runs.capacity(replace(FULL, routing="affinity", shared=False))
         runs.prepare(pair, rate)
-        return told(claims.MEAN, saved(*(runs.of(case, rate) for case in pair)))
+        ours, base = (runs.of(case, rate) for case in pair)
+        again = fmean(column(base, "recomputed_ratio"))
+        return f"{told(claims.MEAN, saved(ours, base))} (baseline recomputes {again:.2f})"
 
-    return f"saving {saving(shape='perseus', shared=True)} → {saving(shape=shape, shared=shared)}"
+    before = saving(shape="perseus", shared=True, memory=1.0)
+    return f"saving {before} → {saving(shape=shape, shared=shared, memory=memory)}"
 
 
 def _rate(report: Report) -> float:

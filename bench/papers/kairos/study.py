@@ -2,21 +2,28 @@
 
 from bench.papers.kairos import knees, loads, regimes
 from bench.papers.kairos.sweep import Runs
-from bench.papers.study import Bench, Study
+from bench.papers.study import Bench, Form, Study
 
 
 def study(bench: Bench) -> Study:
     """Return what is found."""
     runs = Runs(bench)
+    short = bench.form is Form.CI
     at = loads.played(runs)
     tight, objectives = regimes.objectives(runs)
     several, replicas = regimes.several(runs)
+    inside = loads.inside(runs)
     return Study(
         setup=(
             "Qwen3-Coder-30B on one H100 NVL (417,000 tokens of KV memory) in the simulator, with the product's admission, "
             f"routing and clock law. Arrivals for {runs.hours:g} h, of which the first {runs.warm_up_hours:g} h do not count, then "
             f"drain. Loads are shares of the {3600 * runs.rate:.0f} runs/h that full clocks with our admission finish while a "
             "run is always waiting. Joules count to the end, idle included."
+            + (
+                ""
+                if bench.form is Form.FULL
+                else f" Runs above capacity begin with {regimes.LOADED} runs a replica in the first minute, as a busy hour leaves them."
+            )
         ),
         trace=(
             "68 recorded Claude Code runs (agentcgroup) with one opening prompt and Poisson arrivals; the paper's are not published."
@@ -30,8 +37,8 @@ def study(bench: Bench) -> Study:
         ),
         findings=(
             *regimes.steady(),
-            regimes.reversal(runs),
-            *loads.findings(at),
+            *([] if short else [regimes.reversal(runs)]),
+            *loads.findings(at, bench.form),
             tight,
             *regimes.collapse(runs),
             *several,
@@ -39,6 +46,7 @@ def study(bench: Bench) -> Study:
         carried_by=regimes.carriers(runs),
         tables=(
             *loads.tables(at),
+            *([inside] if inside else []),
             objectives,
             replicas,
             loads.own_capacities(runs),

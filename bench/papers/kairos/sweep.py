@@ -23,6 +23,7 @@ CONSTANT = ("full", "1200", "1050", "900", "750")
 MODES = {UNHELD: BASELINE, **{clock: replace(FULL, clock=clock) for clock in CONSTANT}, "wattline": OURS}
 
 Report = dict[str, float]
+P5 = "tokens_per_second_per_agent_p5"
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,9 @@ class Runs:
         self.bench = bench
         self.data = None if found is None else str(found)
         self.seeds = [seed + 1 for seed in bench.seeds()]
-        self.hours = bench.pick(ci=0.6, reduced=1.0, full=12.0)
-        self.warm_up_hours = bench.pick(ci=0.0, reduced=0.25, full=1.0)
-        self.loads: tuple[float, ...] = bench.pick(ci=(MIDDLE,), reduced=(MIDDLE, 0.95), full=LOADS)
+        self.hours = bench.pick(ci=1.0, reduced=2.0, full=12.0)
+        self.warm_up_hours = bench.pick(ci=0.1, reduced=0.25, full=1.0)
+        self.loads: tuple[float, ...] = bench.pick(ci=(MIDDLE,), reduced=(0.5, MIDDLE, 0.95), full=LOADS)
         self._reports: dict[tuple[Case, float], Report] = {}
         self.rate = self.capacity(replace(FULL, routing="affinity"))
         """Capacity that loads are shares of, in runs per second and replica."""
@@ -87,6 +88,11 @@ def saved(
 ) -> list[float]:
     """Return the saving in percent, seed by seed."""
     return [100 * (1 - mine[key] / theirs[key]) for mine, theirs in zip(ours, base, strict=True)]
+
+
+def column(reports: Sequence[Report], key: str) -> list[float]:
+    """Return a figure, seed by seed; zero where there is nothing to say it of."""
+    return [report[key] or 0.0 for report in reports]
 
 
 def found(claim: Claim, samples: Sequence[float], reason: str) -> Finding:
