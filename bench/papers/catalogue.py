@@ -1,6 +1,18 @@
 """The papers in the order of the reference page."""
 
-from bench.papers import droidspeak, energy_per_query, kairos, medha, murakkab, saga, slim_sc, tapas, together
+from bench.papers import (
+    droidspeak,
+    energy_per_query,
+    input_power,
+    kairos,
+    medha,
+    murakkab,
+    saga,
+    slim_sc,
+    stabilisation,
+    tapas,
+    together,
+)
 from bench.papers.study import Paper
 
 PAPERS: tuple[Paper, ...] = (
@@ -9,8 +21,10 @@ PAPERS: tuple[Paper, ...] = (
     energy_per_query.PAPER,
     slim_sc.PAPER,
     murakkab.PAPER,
+    stabilisation.PAPER,
     tapas.PAPER,
     droidspeak.PAPER,
+    input_power.PAPER,
     medha.PAPER,
     together.PAPER,
 )
