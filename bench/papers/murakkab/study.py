@@ -74,7 +74,7 @@ _HAND = (
 
 def study(bench: Bench) -> Study:
     """Return what is found."""
-    hours = tuple(range(0, 24, bench.pick(ci=6, reduced=3, full=1)))
+    hours = tuple(range(0, 24, bench.pick(ci=6, reduced=4, full=1)))
     path = bench.data("traces/servegen_client_rate_windows.csv.gz")
     base = Case(0, str(path) if path else None, hours, JOINT)
     days = _days(bench, base)
@@ -83,7 +83,7 @@ def study(bench: Bench) -> Study:
             "Two workflows, video questions (tools on GPUs, then a model) and code generation, in four classes: 70 % ask for quality of "
             "the good tier, 30 % for speed. 54 engines (model × H100 or A100 × clock × batch, speeds and watts by the engines' physics) "
             "and 56 ways to do the work, whose qualities are assumed. Plans are made every hour over windows of ten minutes by HiGHS, "
-            f"for least energy, with a buffer of 15 %; demand is known. Hours played: {len(hours)} of 24."
+            f"for least energy, with a buffer of 15 %; demand is known. Plans are within 0.5 % of the best; smaller differences say nothing. Hours played: {len(hours)} of 24."
         ),
         trace=(
             "A day of two production services' rates (ServeGen m-large and m-small), another day each seed; lengths as in Azure's traces."
@@ -109,7 +109,7 @@ def study(bench: Bench) -> Study:
         tables=(
             _table("A day, least energy", days),
             *_objectives(bench, base),
-            _rows(bench, base, days),
+            _rows(bench, base),
             _buffer(bench),
         ),
         loses=(
@@ -185,16 +185,17 @@ def _carriers(bench: Bench, base: Case) -> tuple[Carrier, ...]:
     return tuple(carriers)
 
 
-def _rows(bench: Bench, base: Case, days: dict[str, list[Day]]) -> Table:
-    """Return what happens to the plan where two rows have fewer watts than it would draw."""
-    full = days[JOINT][0]["full_kw"]
-    ratios = bench.pick(ci=(0.95,), reduced=(1.0, 0.95, 0.9, 0.8), full=(1.0, 0.95, 0.9, 0.85, 0.8))
-    cases = [replace(base, row_watts=1e3 * full * ratio / 2) for ratio in ratios]
-    rows = [_told("no budget", full, days[JOINT][0])]
+def _rows(bench: Bench, base: Case) -> Table:
+    """Return what happens to the plan with the fewest GPUs where two rows have fewer watts than it would draw."""
+    fewest = replace(base, objective="Gpus")
+    (free,) = bench.each(runs.play, [fewest])
+    ratios = bench.pick(ci=(0.9,), reduced=(0.9, 0.8, 0.7, 0.6), full=(1.0, 0.9, 0.8, 0.7, 0.6, 0.5))
+    cases = [replace(fewest, row_watts=1e3 * free["full_kw"] * ratio / 2) for ratio in ratios]
+    rows = [_told("no budget", free["full_kw"], free)]
     for ratio, found in zip(ratios, bench.each(runs.play, cases), strict=True):
-        rows.append(_told(f"{ratio:g} of it", full * ratio, found))
+        rows.append(_told(f"{ratio:g} of what it draws", free["full_kw"] * ratio, found))
     head = ("two rows with", "kW", "GPUs", "kWh", "kW at full load")
-    return Table("Power rows: the same day with less", head, tuple(rows))
+    return Table("Power rows: a day with the fewest GPUs", head, tuple(rows))
 
 
 def _told(name: str, kilowatts: float, found: Day) -> tuple[str, ...]:
