@@ -111,8 +111,9 @@ def study(bench: Bench) -> Study:
             _loads(bench),
         ),
         loses=(
-            "On hard questions, where resemblance says nothing of right and wrong: the vote is left with few chains. And against "
-            "fewer chains from the start: see the rows of fewer chains at equal joules."
+            "On hard questions, where resemblance says nothing of right and wrong: the vote is left with few chains. And in time and "
+            "joules alone: half the chains from the start save more than cutting does, at nearly the accuracy of all where wrong chains "
+            "are redundant (tables)."
         ),
     )  # fmt: skip
 
