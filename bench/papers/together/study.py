@@ -1,9 +1,10 @@
 """All levers together against each alone and all but one, on one day of a mixed fleet."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from statistics import fmean
 
+from bench.papers.page import number
 from bench.papers.study import Bench, Claim, Finding, Study
 from bench.papers.together import claims, effects, tables
 from bench.papers.together.cells import LEVERS, NONE, SHARING, but
@@ -37,6 +38,11 @@ def study(bench: Bench) -> Study:
             "No lever: everybody is let in, sessions stay where they began, full clocks, and the watts of the tightest budget "
             "in equal limits, cut again in the emergency. Each lever alone, and all but each. Nothing was tuned on this day, "
             "ours as little as theirs."
+            + (
+                ""
+                if days.whole
+                else " A day this short is over before agents fill memory: admission has nothing to do."
+            )
         ),
         findings=_findings(seeds),
         carried_by=days.carriers(),
@@ -66,7 +72,7 @@ def _findings(seeds: Sequence[Cells]) -> tuple[Finding, ...]:
         _found(
             claims.ABOVE_BEST,
             [whole - max(each.values()) for whole, each in zip(together, lone, strict=True)],
-            "Beside the best one, the others buy pace instead of joules.",
+            "What the others cost beside the best one is more than they save.",
         ),
         _found(
             claims.OVERLAP,
@@ -89,7 +95,7 @@ def _findings(seeds: Sequence[Cells]) -> tuple[Finding, ...]:
         _found(
             claims.RATE,
             [cell["least_rate_p5"] for cell in full],
-            "A window in which a first turn is held counts as rate 0: at the peak admission makes agents wait.",
+            _slowest(seeds),
         ),
         _found(
             claims.WAIT,
@@ -97,7 +103,7 @@ def _findings(seeds: Sequence[Cells]) -> tuple[Finding, ...]:
                 cells[LEVERS]["ttft_p99"] / cells[NONE]["ttft_p99"] if cells[NONE]["ttft_p99"] else 1.0
                 for cells in seeds
             ],
-            "First turns wait for admission, and calls for fewer replicas at lower clocks.",
+            f"It is {number(fmean(cell['ttft_p99'] for cell in full))} s with all of them.{_without(seeds, 'ttft_p99', min)}",
         ),
         _found(
             claims.FINISHED,
@@ -107,12 +113,12 @@ def _findings(seeds: Sequence[Cells]) -> tuple[Finding, ...]:
         _found(
             claims.RECOMPUTED,
             [cell["recomputed"] for cell in full],
-            "Replicas that stop lose what sessions between two turns held.",
+            f"Sessions outlive what memory keeps of them.{_without(seeds, 'recomputed', min)}",
         ),
         _found(
             claims.HEAT,
             [cell["max_celsius"] for cell in full],
-            "Hot air meets limits that sharing has raised.",
+            f"Hot air.{_without(seeds, 'max_celsius', min)}",
         ),
     ]
     if but(LEVERS[0]) in seeds[0]:
@@ -126,6 +132,23 @@ def _findings(seeds: Sequence[Cells]) -> tuple[Finding, ...]:
             )
         )
     return tuple(found)
+
+
+def _slowest(seeds: Sequence[Cells]) -> str:
+    """Say whose rate is least with all levers on, and which lever takes most of it."""
+    rates = {pool.name: fmean(cells[LEVERS][f"{pool.name}.rate_p5"] for cells in seeds) for pool in POOLS}
+    pool = min(rates, key=lambda name: rates[name])
+    return f"It is {pool}'s.{_without(seeds, f'{pool}.rate_p5', max)}"
+
+
+def _without(
+    seeds: Sequence[Cells], key: str, best: Callable[[Iterable[tuple[float, str]]], tuple[float, str]]
+) -> str:
+    """Say without which lever an outcome is best, where all but one are played."""
+    if but(LEVERS[0]) not in seeds[0]:
+        return ""
+    mean, name = best((fmean(cells[but(name)][key] for cells in seeds), name) for name in LEVERS)
+    return f" Without {name}, and with all the others, it is {number(mean)}."
 
 
 def _found(claim: Claim, samples: Sequence[float], reason: str) -> Finding:

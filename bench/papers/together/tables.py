@@ -127,7 +127,7 @@ def levers() -> Table:
         ("clock", "full clocks", "the product's clock law"),
         ("sharing", "equal limits from the tightest budget", "watts by demand every 15 s"),
         ("rest", "all replicas stand ready", "the last replica stops while the others suffice (`policy/rest`)"),
-        ("rungs", "chat stays on its model", "in the emergency one of two chat replicas serves gpt-oss-20b"),
+        ("rungs", "chat stays on its model", "in the emergency one of two chat replicas starts on gpt-oss-20b, and then on its own model; also one at rest"),
         *((name, "–", f"not played: {why}") for name, why in NOT_PLAYED),
     )  # fmt: skip
     return Table("Levers", ("lever", "off", "on"), rows)
