@@ -83,7 +83,8 @@ async def test_the_turns_of_a_live_gateway_are_played(tmp_path):
     assert result.exit_code == 0, result.output
     answer = json.loads(result.stdout)
     assert (answer["runs_offered"], answer["runs_finished"], answer["turns"]) == (2, 2, 4)
-    assert answer["trace_notes"].startswith("gateway record: ")
+    assert answer["asked.trace"] == f"the gateway at {served.url}"
+    assert answer["trace_notes"] == f"gateway record: the gateway at {served.url}"
 
 
 async def test_a_gateway_that_served_nothing_says_what_to_do(tmp_path):

@@ -104,6 +104,17 @@ def test_a_sweep_is_compared_variant_against_variant(tmp_path):
     assert "3 of 4 cells are there already" in output
 
 
+def test_answers_of_other_code_are_played_again_and_that_is_said(tmp_path):
+    sweep = ("sweep", *SMALL, "--seeds", "1", "--jobs", "1", "--out", tmp_path)
+    called(*sweep)
+    kept = tmp_path / "all" / "seed-1.json"
+    answer = json.loads(kept.read_text())
+    kept.write_text(json.dumps(answer | {"question_sha256": "of last year", "runs_finished": -1}))
+
+    assert "1 of 1 cells are answers of other code, or to another question: played again" in called(*sweep)
+    assert json.loads(kept.read_text())["runs_finished"] == answer["runs_finished"]
+
+
 def test_other_work_is_not_compared(tmp_path):
     for name, rate in (("a", "0.1"), ("b", "0.2")):
         called("simulate", *SMALL, "--rate", rate, "--json", tmp_path / f"{name}.json")

@@ -4,14 +4,19 @@ import re
 from dataclasses import replace
 
 import pytest
-from tests.unit.study.questions import fleet, question
+from tests.unit.study.questions import MODEL, fleet, question
 
+from wattline.api.base import Metadata
+from wattline.api.modelprofile import ModelProfile, ModelProfileSpec
 from wattline.sim.mix import Source
 from wattline.study import answerpage, asked, comparepage, sweeppage
 from wattline.study.compare import compare
-from wattline.study.meaning import sentences, share, span, watts
+from wattline.study.meaning import sentences
 from wattline.study.question import answer
+from wattline.study.shown import share, span, watts
 from wattline.study.sweep import Variant
+from wattline.world.engines import ENGINES
+from wattline.world.profiled import engine_profile
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +123,19 @@ def test_no_token_at_all_is_no_rate():
     said = [each.text for each in sentences(replace(calm, report=replace(calm.report, pools=(none,))))]
 
     assert any("5 of 100 agent windows get no token at all (20 tok/s asked)" in text for text in said)
+
+
+@pytest.mark.parametrize(
+    ("product", "said"),
+    [("h100-nvl", "measured: coder"), ("h100", f"measured: not played, no pool has {MODEL} on 1 h100-nvl")],
+)
+def test_which_pool_a_profile_is_the_engine_of_is_said(got, product, said):
+    physics = ENGINES[MODEL, "h100-nvl", 1]
+    spec = ModelProfileSpec(model=MODEL, product="h100-nvl", gpus=1, engine=engine_profile(physics))
+    profile = ModelProfile(metadata=Metadata(name="measured"), spec=spec)
+    asks = question(fleet=replace(fleet(), profiles=(profile,)), product=product)
+
+    assert dict(asked.lines(replace(got, question=asks)))["profile"] == said
 
 
 def test_each_trace_of_a_mix_is_said_with_its_part_of_the_rate():

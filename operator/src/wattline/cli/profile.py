@@ -81,7 +81,7 @@ def fit(
     try:
         reading = load(measurements, given, form=form)
         for reason, count in sorted(reading.left_out.items()):
-            told.print(f"{count} left out: {reason}", markup=False, highlight=False)
+            told.print(f"{count} left out: {reason}", markup=False, highlight=False, soft_wrap=True)
         subject = making.subject_of(reading.points)
         published = _architecture(architecture, subject.model)
         made = making.make(
@@ -94,7 +94,7 @@ def fit(
     except ProfileError as error:
         raise click.ClickException(str(error)) from error
     for warning in made.warnings:
-        told.print(f"note: {warning}", markup=False, highlight=False)
+        told.print(f"note: {warning}", markup=False, highlight=False, soft_wrap=True)
     _show(made.profile, told)
     text = _manifest(made.profile)
     if out is None or str(out) == "-":
@@ -104,6 +104,10 @@ def fit(
         out.write_text(text, encoding="utf-8")
     except OSError as error:
         raise click.ClickException(f"cannot write {out}: {error.strerror}") from error
+    told.print(
+        f"written: {out}; `wattline simulate -f FOLDER` plays it where the folder holds it and a pool of its model",
+        markup=False, highlight=False, soft_wrap=True,
+    )  # fmt: skip
 
 
 @profile.command()
@@ -131,14 +135,17 @@ def check(
         raise click.ClickException("\n".join(against))
     console = Console()
     for reason, count in sorted(reading.left_out.items()):
-        console.print(f"{count} left out: {reason}", markup=False, highlight=False)
+        console.print(f"{count} left out: {reason}", markup=False, highlight=False, soft_wrap=True)
     by_subject: dict[str, list[Point]] = {}
     for point in reading.points:
         by_subject.setdefault(str(point.subject), []).append(point)
     for subject, points in sorted(by_subject.items()):
         batches = len({point.fold for point in points})
         console.print(
-            f"{subject}: {len(points)} points of {batches} batch sizes", markup=False, highlight=False
+            f"{subject}: {len(points)} points of {batches} batch sizes",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
         )
 
 
@@ -170,19 +177,23 @@ def _architecture(path: Path | None, model: str) -> Architecture:
 def _show(shown: ModelProfile, console: Console) -> None:
     spec = shown.spec
     console.print(
-        f"{shown.metadata.name}: {spec.model} on {spec.gpus} {spec.product}", markup=False, highlight=False
+        f"{shown.metadata.name}: {spec.model} on {spec.gpus} {spec.product}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
     )
     if spec.engine is not None:
         spread = {each.name: each.ratio for each in spec.engine.spreads}
         for name, value in spec.engine.parameters.model_dump(by_alias=True).items():
             ratio = spread.get(name)
-            sure = "" if ratio is None else f" ± {ratio:.0%}"
-            console.print(f"  {name} {value:.4g}{sure}", markup=False, highlight=False)
+            sure = "" if ratio is None else f" ± {ratio:.1%}"
+            console.print(f"  {name} {value:.4g}{sure}", markup=False, highlight=False, soft_wrap=True)
     for error in spec.errors:
         console.print(
             f"  left out: {error.quantity} off by {error.median_ratio:.1%} in the median, {error.worst_ratio:.1%} at "
-            f"most, {error.points} points", markup=False, highlight=False,
+            f"most, {error.points} points", markup=False, highlight=False, soft_wrap=True,
         )  # fmt: skip
+    console.print("measured (predicted), watts of one GPU:", markup=False, highlight=False, soft_wrap=True)
     table = Table("batch", "clock", *(quantity.value for quantity in Quantity), box=None)
     for row in rows(shown):
         table.add_row(*row)

@@ -41,6 +41,7 @@ def record(url: str, file: Path, seconds: float | None, period_seconds: float) -
     try:
         taken = asyncio.run(_recorded(url, file, seconds, period_seconds, BootClock()))
     except KeyboardInterrupt:
+        click.echo(f"stopped; the turns until now are in {file}")
         return
     except WattlineError as error:
         raise click.ClickException(str(error)) from error

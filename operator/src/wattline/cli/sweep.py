@@ -228,6 +228,11 @@ def _played(cells: Sequence[study.Cell], workers: Play) -> list[study.Ended]:
     out = console()
     if kept:
         out.print(f"{len(kept)} of {len(cells)} cells are there already", highlight=False)
+    if others := sum(cell.path.exists() for cell in wanted):
+        out.print(
+            f"{others} of {len(cells)} cells are answers of other code, or to another question: played again",
+            highlight=False,
+        )
     ended = {cells[index].path: study.Ended(cells[index], result) for index, result in kept.items()}
     if wanted:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -52,7 +52,7 @@ def sources(options: dict[str, Any]) -> tuple[Source, ...]:
             raise click.UsageError("with --mix, arrivals stand in its file")
         return _of_file(mixed)
     if url:
-        return (Source(_recorded(url), arrivals=arrivals),)
+        return (Source(_recorded(url), arrivals=arrivals, origin=f"the gateway at {url}"),)
     return _of_texts(texts, arrivals)
 
 

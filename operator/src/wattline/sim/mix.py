@@ -1,6 +1,6 @@
 """What agents are played: one trace or several, each with its arrivals, its share of the load and its labels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from random import Random
@@ -39,12 +39,18 @@ class Source:
     """Instead of the trace's own."""
     workload: str | None = None
     """Which one, where the file holds several."""
+    origin: str = ""
+    """Where the trace is from, as people read it; its path where unset."""
 
     def __str__(self) -> str:
         name = f"{self.name}=" if self.name else ""
         weight = f":{self.weight:g}" if self.weight != 1 else ""
         rate = f" at {self.rate_per_second:g} runs/s" if self.rate_per_second is not None else ""
-        return f"{name}{self.trace or 'generated'}{weight}{rate}"
+        return f"{name}{self.origin or self.trace or 'generated'}{weight}{rate}"
+
+    def said(self, text: str) -> str:
+        """Return a text about the trace with its origin in place of its path."""
+        return text.replace(str(self.trace), self.origin) if self.origin else text
 
     @property
     def recorded(self) -> bool:
@@ -113,15 +119,15 @@ def work(
             rate *= load
         drawn_hours = hours * (load if rate is None else 1.0)
         recording = _recording(source, rate, drawn_hours, seed, draws, shared_prefix=shared_prefix)
-        told.append(recording.source)
-        seen.extend(recording.notes)
+        told.append(source.said(recording.source))
+        seen.extend(replace(note, first=source.said(note.first)) for note in recording.notes)
         long = None if longest_tokens is None else too_long(recording, longest_tokens)
         if long is not None and long.count == recording.run_count:
             raise TraceError(
-                f"{recording.source or 'generated runs'}: no run can be played: {long}; play a shorter trace, or give a "
+                f"{told[-1] or 'generated runs'}: no run can be played: {long}; play a shorter trace, or give a "
                 "replica more GPUs or a model of longer contexts"
             )
-        seen.extend(() if long is None else (long,))
+        seen.extend(() if long is None else (replace(long, first=source.said(long.first)),))
         if rate is None and _how(source, recording) == POISSON:
             rate = default_rate_per_second * share * load
         parts.append(_schedule(source, recording, rate, hours, draws, load, notes))
@@ -141,7 +147,7 @@ def too_long(recording: Recording, longest_tokens: int) -> Note | None:
         f"runs that need more than the {longest_tokens:,} tokens that a replica can hold of one run, not started; the "
         f"longest needs {worst.longest_tokens:,}"
     )
-    return Note(what, len(found), f"{recording.source}: run {found[0].id}")
+    return Note(what, len(found), f"{recording.source or 'generated runs'}: run {found[0].id}")
 
 
 def check(sources: tuple[Source, ...]) -> None:

@@ -10,9 +10,10 @@ from wattline.pages import html, plots
 from wattline.pages.plots import Draw, over_time, titled
 from wattline.sim.series import Curves, Series
 from wattline.study import asked
-from wattline.study.meaning import sentences, share, span, watts
+from wattline.study.meaning import sentences
 from wattline.study.quantities import QUANTITIES
 from wattline.study.question import Answer
+from wattline.study.shown import domain_cells, pool_cells
 
 MOST_LINES = len(plots.COLOURS)
 """More domains than this are not told apart in one plot."""
@@ -52,42 +53,20 @@ def page(answer: Answer) -> str:
 
 
 _POOL_HEADINGS = (
-    "pool", "replicas", "runs done", "run P50", "run P95", "first token P50", "P99", "agent rate P5", "asked",
-    "recomputed", "energy of a run",
+    "pool", "replicas", "runs done", "run P50", "run P95", "first token P50", "P99", "agent rate P5",
+    "recomputed", "energy of a run", "agent rate asked",
 )  # fmt: skip
 _DOMAIN_HEADINGS = ("domain", "GPUs", "budget for GPUs", "mean draw", "highest second", "over budget")
 
 
 def _pools(answer: Answer) -> Iterable[tuple[str, ...]]:
     for pool in answer.report.pools:
-        yield (
-            pool.name,
-            str(pool.replicas),
-            f"{pool.runs_finished} of {pool.runs_offered}",
-            _figure(pool.run_seconds_p50, "s", 0),
-            _figure(pool.run_seconds_p95, "s", 0),
-            _figure(pool.ttft_seconds_p50, "s", 2),
-            _figure(pool.ttft_seconds_p99, "s", 2),
-            _figure(pool.tokens_per_second_per_agent_p5, "tok/s", 1),
-            f"{pool.objective_tokens_per_second:g} tok/s",
-            share(pool.recomputed_ratio, 1),
-            _figure(
-                None if pool.headline_joules_per_run is None else pool.headline_joules_per_run / 1000, "kJ", 2
-            ),
-        )
+        yield (*pool_cells(pool), f"{pool.objective_tokens_per_second:g} tok/s")
 
 
 def _domains(answer: Answer) -> Iterable[tuple[str, ...]]:
     for domain in answer.report.domains:
-        over = domain.over_budget_seconds
-        yield (
-            domain.name,
-            str(domain.gpus),
-            watts(domain.budget_watts),
-            watts(domain.mean_watts),
-            watts(domain.peak_watts),
-            f"{span(over)}, {share(over, answer.report.seconds)}" if over else "never",
-        )
+        yield domain_cells(domain, answer.report.seconds)
 
 
 def _figures(answer: Answer) -> Iterable[tuple[str, ...]]:
@@ -218,7 +197,3 @@ def _gaps(values: Column) -> list[float]:
 def _legend(axis: Axes, lines: Mapping[str, object]) -> None:
     if len(lines) > 1:
         axis.legend(frameon=False, fontsize=8, ncols=min(4, len(lines)))
-
-
-def _figure(value: float | None, unit: str, digits: int) -> str:
-    return "-" if value is None else f"{value:,.{digits}f} {unit}"

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from wattline.model.fleet import full_name
 from wattline.sim.mix import OWN, POISSON, Source
 from wattline.study.question import Answer, Question
+from wattline.study.shown import counted
 
 
 def lines(answer: Answer) -> list[tuple[str, str]]:
@@ -14,6 +15,7 @@ def lines(answer: Answer) -> list[tuple[str, str]]:
     out = [("fleet", f"{fleet(question)} ({question.origin})")]
     if question.what_if:
         out.append(("what if", " ".join(question.what_if)))
+    out += [("profile", text) for text in _profiles(question)]
     admission = "on" if question.admission else "off"
     moved = (
         f"clock {question.clock} · cap {question.cap} · routing {question.routing} · admission {admission}"
@@ -23,18 +25,38 @@ def lines(answer: Answer) -> list[tuple[str, str]]:
     return out
 
 
+def _profiles(question: Question) -> list[str]:
+    """Return which pools each ModelProfile is the engine of."""
+    pools = question.standing().pools
+    out = []
+    for profile in question.fleet.profiles:
+        spec = profile.spec
+        played = [
+            pool.metadata.name
+            for pool in pools
+            if spec.product == question.product
+            and spec.model == pool.spec.model
+            and any(len(endpoint.gpus) == spec.gpus for endpoint in pool.spec.endpoints)
+        ]
+        of = f"no pool has {spec.model} on {spec.gpus} {spec.product}"
+        if spec.engine is None:
+            played, of = [], "it has no fitted engine"
+        out.append(f"{profile.metadata.name}: {', '.join(played) or f'not played, {of}'}")
+    return out
+
+
 def gpus(question: Question) -> str:
     """Return how many GPUs stand on how many nodes."""
     endpoints = [endpoint for pool in question.standing().pools for endpoint in pool.spec.endpoints]
     count = len({uuid for endpoint in endpoints for uuid in endpoint.gpus})
-    return f"{count} {question.product} on {_count(len({endpoint.node for endpoint in endpoints}), 'node')}"
+    return f"{count} {question.product} on {counted(len({endpoint.node for endpoint in endpoints}), 'node')}"
 
 
 def fleet(question: Question) -> str:
     """Return what stands in a fleet."""
     of = question.fleet
     models = ", ".join(Counter(pool.spec.model for pool in of.pools))
-    return f"{gpus(question)}, {_count(len(of.pools), 'pool')} of {models}, {_count(len(of.domains), 'power domain')}"
+    return f"{gpus(question)}, {counted(len(of.pools), 'pool')} of {models}, {counted(len(of.domains), 'power domain')}"
 
 
 def _agents(question: Question) -> str:
@@ -73,7 +95,3 @@ def _when(source: Source, rate: str) -> str:
 def _part(source: Source, shares: float, rate: str) -> str:
     """Return which part of a mix's rate one of its traces has."""
     return f"{source.weight:g}/{shares:g} of {rate}" if rate else ""
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

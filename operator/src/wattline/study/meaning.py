@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from wattline.sim.poolreport import PoolReport
 from wattline.sim.watts import DomainReport
 from wattline.study.question import Answer
+from wattline.study.shown import counted, share, span, watts
 
 MUCH_RECOMPUTED = 0.10
 """From this share on, contexts are evicted that are needed again."""
@@ -30,30 +31,6 @@ def sentences(answer: Answer) -> tuple[Sentence, ...]:
     return tuple(sorted(found, key=lambda sentence: not sentence.alarming))
 
 
-def watts(value: float) -> str:
-    """Return watts as people read them."""
-    return (
-        f"{value:.0f} W"
-        if value < 1000
-        else f"{value / 1000:.2f} kW"
-        if value < 1e6
-        else f"{value / 1e6:.3f} MW"
-    )
-
-
-def span(seconds: float) -> str:
-    """Return a length of time as people read it."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-def share(part: float, whole: float) -> str:
-    """Return a part in percent, with more digits where it is small."""
-    percent = 100 * part / whole if whole else 0.0
-    return f"{percent:.2g} %" if 0 < percent < 10 else f"{percent:.0f} %"
-
-
 def _pools(answer: Answer) -> Iterator[Sentence]:
     for pool in answer.report.pools:
         if not pool.runs_offered:
@@ -62,7 +39,7 @@ def _pools(answer: Answer) -> Iterator[Sentence]:
             )
         elif pool.runs_offered < FEW_RUNS:
             yield Sentence(
-                f"only {_counted(pool.runs_offered, 'run')} came to {pool.name}: its figures are of these and no more; more "
+                f"only {counted(pool.runs_offered, 'run')} came to {pool.name}: its figures are of these and no more; more "
                 "--hours or a higher --rate bring more",
                 alarming=True,
             )
@@ -95,10 +72,6 @@ def _pools(answer: Answer) -> Iterator[Sentence]:
             yield Sentence(
                 f"memory ran out under {pool.name}'s sessions {pool.sessions_returned} times; they went back to wait"
             )
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _faster(answer: Answer) -> str:

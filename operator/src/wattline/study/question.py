@@ -148,7 +148,7 @@ class Question:
         """Return the hash of all that decides the answer: the question, its files, and the code."""
         files = {
             f"source {index}": {
-                "is": str(replace(source, trace=None, arrivals=None)),
+                "is": str(replace(source, trace=None, arrivals=None, origin="")),
                 "arrivals": source.arrivals if source.arrivals in {None, mix.OWN, mix.POISSON} else "file",
                 "files": [_file(path) for path in source.files],
             }

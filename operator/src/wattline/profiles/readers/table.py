@@ -49,7 +49,8 @@ def text_of(path: Path) -> str:
     except FileNotFoundError:
         raise ProfileError(f"{path}: there is no such file") from None
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
-        raise ProfileError(f"{path}: cannot be read: {error}") from error
+        cut = "it is cut off in the middle; fetch it again" if isinstance(error, EOFError) else error
+        raise ProfileError(f"{path}: cannot be read: {cut}") from error
 
 
 def number(place: str, text: str) -> float:
