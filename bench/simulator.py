@@ -3,7 +3,7 @@
     .venv/bin/python bench/simulator.py stream [--turns 1000000] [--replicas 16] [--rate 0.04]
     .venv/bin/python bench/simulator.py fleet [--gpus 1000] [--hours 1] [--rate 0.005]
 
-Both run generated agents (``wattline.sim.generate``: 13,200-token opening, about 50 turns a run, 250 tokens an answer) on
+Both run generated agents (``wattline.sim.generate``: 13,200-token opening, about 55 turns a run) on
 one-GPU H200 replicas of Qwen3-Coder-30B-A3B, eight to a node and at most fifty to a pool, with the policies on: clocks,
 admission, routing; ``fleet`` also shares the watts of a tree of domains that allows 55 % of what the GPUs could draw.
 ``--rate`` is runs per second and replica: at 0.04 a replica serves two turns a second in the long run, at 0.005 a quarter
