@@ -189,20 +189,21 @@ def _rows(bench: Bench, base: Case) -> Table:
     """Return what happens to the plan with the fewest GPUs where two rows have fewer watts than it would draw."""
     fewest = replace(base, objective="Gpus")
     (free,) = bench.each(runs.play, [fewest])
-    ratios = bench.pick(ci=(0.9,), reduced=(0.9, 0.8, 0.7, 0.6), full=(1.0, 0.9, 0.8, 0.7, 0.6, 0.5))
-    cases = [replace(fewest, row_watts=1e3 * free["full_kw"] * ratio / 2) for ratio in ratios]
-    rows = [_told("no budget", free["full_kw"], free)]
-    for ratio, found in zip(ratios, bench.each(runs.play, cases), strict=True):
-        rows.append(_told(f"{ratio:g} of what it draws", free["full_kw"] * ratio, found))
-    head = ("two rows with", "kW", "GPUs", "kWh", "kW at full load")
+    some = ((0.95, "Good"), (0.9, "Good"), (0.9, "Fair"), (0.7, "Fair"), (0.7, "Basic"))
+    asked = bench.pick(ci=some[:1], reduced=some, full=some)
+    cases = [replace(fewest, row_watts=1e3 * free["full_kw"] * ratio / 2, tier=tier) for ratio, tier in asked]
+    rows = [_told("no budget, good tier", free["full_kw"], free)]
+    for (ratio, tier), found in zip(asked, bench.each(runs.play, cases), strict=True):
+        rows.append(_told(f"{ratio:g} of what it draws, {tier.lower()} tier", free["full_kw"] * ratio, found))
+    head = ("two rows with", "kW", "GPUs", "kWh", "kW at full load", "mean quality")
     return Table("Power rows: a day with the fewest GPUs", head, tuple(rows))
 
 
 def _told(name: str, kilowatts: float, found: Day) -> tuple[str, ...]:
     if not isfinite(found["gpus"]):
-        return name, f"{kilowatts:.0f}", "no plan", "–", "–"
+        return name, f"{kilowatts:.0f}", "no plan", "–", "–", "–"
     return (
-        name, f"{kilowatts:.0f}", f"{found['gpus']:.0f}", number(found["kwh"]), f"{found['full_kw']:.0f}"
+        name, f"{kilowatts:.0f}", f"{found['gpus']:.0f}", number(found["kwh"]), f"{found['full_kw']:.0f}", f"{found['quality']:.3f}",
     )  # fmt: skip
 
 
