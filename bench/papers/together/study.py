@@ -25,7 +25,8 @@ def study(bench: Bench) -> Study:
             f"The product's simulator: {_pools()} on H100s of two rows below a site. Budgets are 0.75 (site) and 0.85 (rows) of "
             f"the peaks without limits. A day passes in {days.hours:g} h; at the peak of working hours a row loses a quarter of "
             f"its watts for {min(EMERGENCY_SECONDS, days.hours * 450):g} s, and inlet air climbs from 20 to 38 °C. Agents come at 0.9 "
-            "of what the base's limits let their replicas finish, calls far below it. Policies see what sensors say. Joules count "
+            "of what the base's limits let their replicas finish, calls far below it: chosen after a first run at a higher load, at "
+            "which the base collapsed. Policies see what sensors say. Joules count "
             "until the last run has ended, idle included."
         ),
         trace=(
