@@ -72,7 +72,7 @@ def _computed(model: EnginePhysics, tokens: int, chosen: Callable[[Prompt], int]
     while prompt.left_tokens:
         size = chosen(prompt)
         if not size:
-            break
+            raise ValueError(f"no chunk fits the budget after {prompt.done_tokens} tokens")
         step = predicted((Chunk("a", prompt.done_tokens, size),))
         seconds, longest = seconds + step, max(longest, step)
         sizes.append(size)

@@ -6,21 +6,13 @@ from itertools import pairwise
 from statistics import fmean
 
 from bench.papers.medha import claims
-from bench.papers.medha.chunks import (
-    MILLION,
-    NODE,
-    fixed,
-    late_step_seconds,
-    overhead,
-    packed,
-    saturating_tokens,
-)
+from bench.papers.medha.chunks import late_step_seconds, overhead, saturating_tokens
 from bench.papers.medha.engine import GPUS, physics
 from bench.papers.medha.sweep import Case, capacity, played
-from bench.papers.page import number
+from bench.papers.medha.tables import million_table, ordered_table
 from bench.papers.study import Bench, Carrier, Claim, Finding, Form, Json, Study, Table
 
-from wattline.policy.slack import Rule, SlackSpec
+from wattline.policy.slack import Rule
 from wattline.world.physics import ATTENTION_SHARE
 
 AZURE = "traces/AzureLLMInferenceTrace_conv_2023.csv.gz"
@@ -56,6 +48,7 @@ def study(bench: Bench) -> Study:
     )
     rows = {load: {name: runs.order(name, load=load) for name in names} for load in loads}
     without = {load: runs.order("FCFS", load=load, part="short") for load in loads}
+    past = ("LARS", "shortest, filled")
     middle, high = rows[COMPARED], rows[HIGH]
     orders = ("FCFS", "EDF", "LRS")
     best = [
@@ -68,7 +61,7 @@ def study(bench: Bench) -> Study:
     ]
     borne, bearable = _bearable(bench, runs)
     reserved, pools = _reserved(bench, runs)
-    million, shrinks, longest = _million(bench)
+    million, shrinks, longest = million_table(bench)
     every = [result for found in rows.values() for results in found.values() for result in results]
     return Study(
         setup=(
@@ -111,14 +104,18 @@ def study(bench: Bench) -> Study:
         ),
         carried_by=_carriers(bench, runs, rows, without),
         tables=(
-            *(_table(load, found, without[load]) for load, found in rows.items()),
+            *(ordered_table(load, found, without[load]) for load, found in rows.items()),
+            ordered_table(
+                OVER, {name: runs.order(name, load=OVER, seconds=min(seconds, 3600.0)) for name in past}
+            ),
             bearable,
             pools,
             million,
         ),
         loses=(
-            "LARS is not the only cure of the convoy: whoever fills what a chunk leaves of the budget gets most of it, in any order, and shortest "
-            "first has the better median. What LARS adds is the tail: fewer late, long ones among them. Where short ones alone ask for more than "
+            "LARS is not the only cure of the convoy: whoever fills what a chunk leaves of the budget gets most of it, in any order. Against "
+            "orders by deadline LARS has the shorter tail of long ones; shortest first, which needs no objective, is as good or better in nearly every "
+            "column; only the longest wait longer, where more is asked for than can be done for long. Where short ones alone ask for more than "
             "the engine can do it leaves long ones waiting. Packed chunks that keep tokens flowing make a long prompt slower than large ones "
             f"({longest})."
         ),
@@ -237,42 +234,6 @@ def _milliseconds(results: list[Json]) -> str:
     return f"{1000 * fmean(_quantile(results, 0)):.0f} ms"
 
 
-def _million(bench: Bench) -> tuple[Table, float, str]:
-    """Return one prompt of a million tokens in chunks of a size and in packed ones, beside 16 that decode."""
-    rows = []
-    gpus = bench.pick(ci=(GPUS,), reduced=(GPUS, NODE), full=(GPUS, NODE))
-    ratio, said = 0.0, ""
-    for count in gpus:
-        model = physics(count)
-        budget = 0.02 if count == GPUS else 0.1
-        found = {f"{size:,}": fixed(model, MILLION, size) for size in (512, 2048, 8192)}
-        found["packed"] = packed(model, MILLION, SlackSpec(budget_seconds=budget))
-        for name, one in found.items():
-            sizes = name if name != "packed" else f"{one.first_tokens:,} → {one.last_tokens:,}"
-            rows.append(
-                (
-                    str(count),
-                    sizes,
-                    f"{one.seconds:.1f} s",
-                    f"{1000 * one.longest_seconds:.0f} ms",
-                    f"{one.iterations:,}",
-                )
-            )
-        if count == GPUS:
-            mine, large = found["packed"], found["8,192"]
-            ratio = mine.first_tokens / mine.last_tokens
-            said = f"a million tokens: {mine.seconds:.1f} s packed, {large.seconds:.1f} s in chunks of 8,192"
-    return (
-        Table(
-            f"A prompt of a million tokens beside 16 sequences that decode; packed within 20 ms, on {NODE} GPUs 100 ms",
-            ("GPUs", "chunk, tokens", "first token after", "longest iteration", "iterations"),
-            tuple(rows),
-        ),
-        ratio,
-        said,
-    )
-
-
 def _carriers(
     bench: Bench, runs: _Runs, rows: dict[float, dict[str, list[Json]]], without: dict[float, list[Json]]
 ) -> tuple[Carrier, ...]:
@@ -319,26 +280,3 @@ def _carriers(
             )
         )
     return tuple(out)
-
-
-def _table(load: float, found: dict[str, list[Json]], without: list[Json]) -> Table:
-    def row(name: str, results: list[Json]) -> tuple[str, ...]:
-        def mean(key: str, index: int) -> float:
-            return fmean(one[key][index] for one in results)
-
-        return (
-            name,
-            *(number(mean("seconds", index)) for index in range(3)),
-            " / ".join(number(mean("normal", index)) for index in range(2)),
-            " / ".join(number(mean("long", index)) for index in range(3)),
-            f"{fmean(one['inside'] for one in results):.1f} %",
-            f"{fmean(one['long_done'] for one in results):.0f}/{fmean(one['long_asked'] for one in results):.0f}",
-            f"{fmean(one['unfinished'] for one in results):.0f}",
-        )
-
-    head = (
-        "order", "P50 s", "P90 s", "P99 s", "of its work, P50 / P90", "long ones, of their work, P50 / P90 / P99", "within objective",
-        "long answered by the end of arrivals", "unfinished",
-    )  # fmt: skip
-    rows = [row(name, results) for name, results in found.items()]
-    return Table(f"First tokens, load {load:g}", head, (*rows, row("no long ones (FCFS)", without)))

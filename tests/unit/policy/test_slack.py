@@ -64,6 +64,7 @@ def test_who_goes_first(rule, at, first):
         pytest.param(SPEC, [prompt()], 0, [("a", 1000)], Why.ALL, id="all fits"),
         pytest.param(SPEC, [prompt(tokens=5000)], 0, [("a", 1888)], Why.BUDGET, id="the largest on the grid that fits"),
         pytest.param(SPEC, [prompt(tokens=10_000)], 0, [("a", 1888)], Why.BUDGET, id="a long one alone gets all back"),
+        pytest.param(replace(SPEC, least_share=0.0), [replace(LONG, within_seconds=99.0)], 1, [("long", 1888)], Why.BUDGET, id="even one whose share is too small for any chunk"),
         pytest.param(SPEC, [LONG, prompt("b", tokens=500)], 0, [("long", 1376), ("b", 500)], Why.BUDGET, id="a long one leaves room, and gets the rest back"),
         pytest.param(replace(SPEC, fills=False), [LONG, prompt("b", tokens=5000)], 0, [("long", 1888)], Why.BUDGET, id="nobody passes where nothing is filled"),
         pytest.param(SPEC, [LONG, replace(LONG, name="other", arrived_seconds=0.1)], 0, [("long", 1888)], Why.BUDGET, id="one long prompt at a time"),

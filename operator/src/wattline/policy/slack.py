@@ -134,33 +134,28 @@ def decide(
     if not waiting:
         return SlackDecision((), alone, Why.NOTHING)
     chunks: list[Chunk] = []
-    long: tuple[int, Prompt] | None = None
-    seconds, whole = alone, 0
+    long: Prompt | None = None
+    seconds = alone
     for prompt in waiting:
         budget = spec.budget_seconds
         if prompt.tokens > spec.long_tokens:
             if long is not None:
                 continue
+            long = prompt
             budget = min(budget, seconds + budget * _share(spec, prompt, at_seconds))
-        chunk, after = _largest(spec, prompt, chunks, budget, predicted)
+        chunk, with_it = _largest(spec, prompt, chunks, budget, predicted)
         if chunk is not None:
-            if prompt.tokens > spec.long_tokens:
-                long = (len(chunks), prompt)
             chunks.append(chunk)
-            seconds = after
-            whole += chunk.tokens == prompt.left_tokens
+            seconds = with_it
         if not spec.fills and (chunk is None or chunk.tokens < prompt.left_tokens):
             break
         if chunk is None and budget == spec.budget_seconds:
             break
-    if long is not None and chunks[long[0]].tokens < long[1].left_tokens:
-        others = chunks[: long[0]] + chunks[long[0] + 1 :]
-        chunk, after = _largest(spec, long[1], others, spec.budget_seconds, predicted)
-        if chunk is not None and chunk.tokens > chunks[long[0]].tokens:
-            chunks[long[0]] = chunk
-            seconds = after
-            whole += chunk.tokens == long[1].left_tokens
+    if long is not None:
+        chunks, seconds = _given_back(spec, long, chunks, seconds, predicted)
     if chunks:
+        left = {prompt.name: prompt.left_tokens for prompt in waiting}
+        whole = sum(chunk.tokens == left[chunk.name] for chunk in chunks)
         return SlackDecision(tuple(chunks), seconds, Why.ALL if whole == len(waiting) else Why.BUDGET)
     if decoding:
         return SlackDecision((), alone, Why.DECODES)
@@ -186,6 +181,22 @@ def _share(spec: SlackSpec, prompt: Prompt, at_seconds: float) -> float:
 
 def _chunk(prompt: Prompt, tokens: int) -> Chunk:
     return Chunk(prompt.name, prompt.done_tokens, tokens)
+
+
+def _given_back(
+    spec: SlackSpec, long: Prompt, chunks: list[Chunk], seconds: float, predicted: Predictor
+) -> tuple[list[Chunk], float]:
+    """Return the chunks with that of the long prompt grown into what nobody else used, and the iteration's time."""
+    given = next((chunk for chunk in chunks if chunk.name == long.name), None)
+    if given is not None and given.tokens == long.left_tokens:
+        return chunks, seconds
+    others = [chunk for chunk in chunks if chunk is not given]
+    larger, with_it = _largest(spec, long, others, spec.budget_seconds, predicted)
+    if larger is None or (given is not None and larger.tokens <= given.tokens):
+        return chunks, seconds
+    if given is None:
+        return [*chunks, larger], with_it
+    return [larger if chunk is given else chunk for chunk in chunks], with_it
 
 
 def _largest(
