@@ -176,7 +176,7 @@ def study(bench: Bench) -> Study:
         carried_by=_carriers(bench, of, found, tuned),
         tables=(_plans(found), _correlations(bench, of, tuned), _channel(bench)),
         loses=(
-            "Where contents are independent the P95 of all together leaves watts unused that a row never needs; where a tenant changes for good it is wrong "
+            "Where contents of replicas are independent they even out: the mean is over a few per cent of the time, and the P95 of all together leaves watts unused that a row never needs; where a tenant changes for good it is wrong "
             "until it has learnt. With a limit on each GPU no plan is over, and the mean is the cheapest plan: the GPUs with the dearest contents are slowed a "
             "little. That the mean is passed half of the time is arithmetic; how far, and what each way out costs, is not."
         ),
