@@ -10,9 +10,9 @@ from wattline.api.base import Metadata
 from wattline.api.modelprofile import ModelProfile, ModelProfileSpec
 from wattline.sim.mix import Source
 from wattline.study import answerpage, asked, comparepage, sweeppage
+from wattline.study.answer import answer
 from wattline.study.compare import compare
 from wattline.study.meaning import sentences
-from wattline.study.question import answer
 from wattline.study.shown import share, span, watts
 from wattline.study.sweep import Variant
 from wattline.world.engines import ENGINES

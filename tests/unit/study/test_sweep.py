@@ -10,7 +10,7 @@ from tests.unit.study.questions import fleet, question
 
 from wattline.sim.scenario import ScenarioError
 from wattline.study import results, sweep
-from wattline.study.question import answer
+from wattline.study.answer import answer
 from wattline.study.results import ResultError
 from wattline.study.workers import Failed, WorkersError, attempt, on_cores, on_ray
 

@@ -4,8 +4,8 @@ from rich.console import Console
 from rich.table import Table
 
 from wattline.study import asked
+from wattline.study.answer import Answer
 from wattline.study.meaning import sentences
-from wattline.study.question import Answer
 from wattline.study.shown import counted, domain_cells, figure, kilojoules, pool_cells, span, watts
 
 

@@ -14,7 +14,7 @@ from wattline.cli.tables import console
 from wattline.sim.rates import SAMPLE_SECONDS
 from wattline.sim.series import Series
 from wattline.study import results
-from wattline.study.question import answer
+from wattline.study.answer import answer
 
 POINTS = 720
 """About as many moments are recorded where nobody says how many."""

@@ -10,9 +10,9 @@ from wattline.pages import html, plots
 from wattline.pages.plots import Draw, over_time, titled
 from wattline.sim.series import Curves, Series
 from wattline.study import asked
+from wattline.study.answer import Answer
 from wattline.study.meaning import sentences
 from wattline.study.quantities import QUANTITIES
-from wattline.study.question import Answer
 from wattline.study.shown import domain_cells, pool_cells
 
 MOST_LINES = len(plots.COLOURS)

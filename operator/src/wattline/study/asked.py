@@ -5,7 +5,8 @@ from importlib.metadata import version
 
 from wattline.model.fleet import full_name
 from wattline.sim.mix import OWN, POISSON, Source
-from wattline.study.question import Answer, Question
+from wattline.study.answer import Answer
+from wattline.study.question import Question
 from wattline.study.shown import counted
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from wattline.sim.poolreport import PoolReport
 from wattline.sim.watts import DomainReport
-from wattline.study.question import Answer
+from wattline.study.answer import Answer
 from wattline.study.shown import counted, share, span, watts
 
 MUCH_RECOMPUTED = 0.10

@@ -1,9 +1,8 @@
 """One call of ``wattline simulate``: what is asked, in values that can be kept, hashed and sent elsewhere."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from importlib.metadata import version
 from math import isfinite
 from pathlib import Path
 from typing import Any, get_args
@@ -14,10 +13,8 @@ from wattline.policy.route import Mode
 from wattline.sim import mix
 from wattline.sim.changes import Change
 from wattline.sim.recording import TraceError
-from wattline.sim.report import Report
 from wattline.sim.scenario import Cap, Scenario, ScenarioError, Served, chosen_pool, physics_of
 from wattline.sim.sensors import EXACT, REAL
-from wattline.sim.simulate import simulate
 from wattline.sim.standing import stood, wanted
 from wattline.study import digest
 from wattline.world.curve import SHAPES
@@ -99,8 +96,8 @@ class Question:
             "asked.fleet": self.origin,
             "asked.what_if": " ".join(self.what_if) or None,
             "asked.pool": " ".join(full_name(load.pool) for load in self.loads()),
-            "asked.trace": _joined(None if each.trace is None else str(each) for each in self.sources),
-            "asked.arrivals": _joined(each.arrivals for each in self.sources),
+            "asked.trace": joined(None if each.trace is None else str(each) for each in self.sources),
+            "asked.arrivals": joined(each.arrivals for each in self.sources),
             "asked.load": self.load,
             "asked.rate": _total(load.runs_per_second for load in self.loads()),
             "asked.hours": self.hours,
@@ -150,7 +147,7 @@ class Question:
             f"source {index}": {
                 "is": str(replace(source, trace=None, arrivals=None, origin="")),
                 "arrivals": source.arrivals if source.arrivals in {None, mix.OWN, mix.POISSON} else "file",
-                "files": [_file(path) for path in source.files],
+                "files": [hash_of(path) for path in source.files],
             }
             for index, source in enumerate(self.sources)
         }
@@ -227,54 +224,9 @@ def _total(rates: Iterable[float | None]) -> float | None:
     return None if None in known else sum(rate for rate in known if rate is not None)
 
 
-def _joined(texts: Iterable[str | None], between: str = " ") -> str | None:
+def joined(texts: Iterable[str | None], between: str = " ") -> str | None:
+    """Return texts in one; none where there is none."""
     return between.join(text for text in texts if text is not None) or None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a simulation answered, and what it was asked."""
-
-    question: Question
-    report: Report
-    hashes: Mapping[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    """Formats of the traces, and what their readers noticed."""
-
-    def flat(self) -> dict[str, Value]:
-        """Return one flat object: the report's names, those of pools and domains with their name in front, what
-        was asked, and the hashes of inputs, work and code.
-        """
-        whole: dict[str, Value] = dict(self.report.flat())
-        for pool in self.report.pools:
-            whole |= {
-                f"pools.{pool.name}.{key}": value for key, value in pool.flat().items() if key != "name"
-            }
-        return {
-            **whole,
-            **self.question.asked(),
-            **self.hashes,
-            "trace_notes": _joined(self.notes, "; "),
-            "version": version("wattline"),
-        }
-
-
-def answer(question: Question) -> Answer:
-    """Play a question."""
-    scenario, work, notes = question.scenario()
-    report = simulate(scenario)
-    return Answer(
-        question=question,
-        report=report,
-        hashes={
-            "question_sha256": question.key(),
-            "work_sha256": work.hexdigest(),
-            "fleet_sha256": digest.of_fleet(question.fleet),
-            "trace_sha256": " ".join(_file(path) for each in question.sources for path in each.files[:1]),
-            "code_sha256": digest.of_code(),
-        },
-        notes=notes,
-    )
 
 
 def clock_of(text: str, product: str) -> int | str | None:
@@ -292,7 +244,8 @@ def clock_of(text: str, product: str) -> int | str | None:
 
 
 @lru_cache(maxsize=16)
-def _file(path: Path) -> str:
+def hash_of(path: Path) -> str:
+    """Return the hash of a trace's file or folder; raise `TraceError` where it cannot be read."""
     try:
         return digest.of_file(path)
     except OSError as error:

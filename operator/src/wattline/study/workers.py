@@ -12,7 +12,8 @@ from typing import Any
 
 from wattline.sim.recording import TraceError
 from wattline.sim.scenario import ScenarioError
-from wattline.study.question import Question, answer
+from wattline.study.answer import answer
+from wattline.study.question import Question
 from wattline.study.results import Result
 
 
