@@ -27,6 +27,10 @@ _SMALL = (
     "datacentres."
 )
 _OPAQUE = "Half of the tenants are opaque: neither routing nor reconfiguring moves their heat, only where they are placed."
+_ROOM = (
+    "Bin-packing itself carries about 30 % more than the nameplates here before a row or a GPU is slowed, which leaves less to win; and "
+    "the grid ends at 50 %, where about half of the halls are still kept by ours."
+)
 _LADDER = "A step moves load away from what it watches and onto what it does not."
 _CAP = "Perseus's curve: a clock of 0.65 costs as much time as measured there; how the paper measures performance is not known."
 
@@ -53,7 +57,10 @@ def study(bench: Bench) -> Study:
     """Return what is found."""
     plan = PLANS[bench.form.value]
     runs = Runs(bench, plan)
-    ladder = {added: [runs.of(lever, added) for lever in range(len(LEVERS))] for added in (0.0, ADDED)}
+    ladder = {
+        added: [runs.of(lever, added) for lever in range(len(LEVERS))]
+        for added in (0.0, ADDED, plan.levels[-1])
+    }
     rooms = {lever: runs.rooms(lever) for lever in (0, len(LEVERS) - 1)}
     gains = [
         100 * ((1 + ours) / (1 + theirs) - 1)
@@ -81,8 +88,8 @@ def study(bench: Bench) -> Study:
         findings=(
             _found(claims.CELSIUS, runs.by_seed(_less(ladder[0.0][0], ladder[0.0][-1], "celsius")), _SMALL),
             _found(claims.ROW, runs.by_seed(_less(ladder[0.0][0], ladder[0.0][-1], "row_ratio")), _SMALL),
-            _found(claims.CAPACITY, [median(each) for each in runs.grouped(gains)], _OPAQUE),
-            _found(claims.WORST, [_worst(each) for each in runs.grouped(gains)], _OPAQUE),
+            _found(claims.CAPACITY, [median(each) for each in runs.grouped(gains)], _ROOM),
+            _found(claims.WORST, [_worst(each) for each in runs.grouped(gains)], _ROOM),
             _found(claims.HOT, runs.sums(ladder[ADDED], "hot"), _OPAQUE),
             _found(claims.HELD, runs.sums(ladder[ADDED], "held"), _OPAQUE),
             _found(claims.STEPS, _steps(runs, ladder[ADDED]), _LADDER),
@@ -105,7 +112,8 @@ def study(bench: Bench) -> Study:
             _failure(failures),
         ),
         loses=(
-            "Where nothing is near a limit there is nothing to win. Where tenants peak together, no placement spreads their peaks; "
+            "Where nothing is near a limit there is nothing to win: up to 30 % added, placing alone leaves nothing to routing and "
+            "reconfiguring, whose steps are no worse only because they do nothing; what they add shows where most is added. Where tenants peak together, no placement spreads their peaks; "
             "and a hot opaque tenant that is in place stays where it is."
         ),
     )  # fmt: skip
