@@ -54,7 +54,7 @@ def page(answer: Answer) -> str:
 
 _POOL_HEADINGS = (
     "pool", "replicas", "runs done", "run P50", "run P95", "first token P50", "P99", "agent rate P5",
-    "recomputed", "energy of a run", "agent rate asked",
+    "recomputed", "energy/run", "rate asked",
 )  # fmt: skip
 _DOMAIN_HEADINGS = ("domain", "GPUs", "budget for GPUs", "mean draw", "highest second", "over budget")
 
