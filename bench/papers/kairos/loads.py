@@ -31,7 +31,7 @@ def played(runs: Runs) -> At:
     """Return the reports of all modes of the form."""
     names = runs.bench.pick(
         ci=(UNHELD, "full", "900", "wattline"),
-        reduced=(UNHELD, "full", "1050", "900", "wattline"),
+        reduced=(UNHELD, "full", "900", "wattline"),
         full=tuple(MODES),
     )
     runs.prepare(runs.at(MODES[name], load) for load in runs.loads for name in names)
@@ -101,7 +101,7 @@ def inside(runs: Runs) -> Table | None:
     if runs.bench.form is Form.CI:
         return None
     names = (UNHELD, "full", "wattline")
-    loads = sorted({*LIGHTER, *runs.loads})
+    loads = sorted({*runs.bench.pick(ci=(), reduced=LIGHTER[1:], full=LIGHTER), *runs.loads})
     runs.prepare(runs.at(MODES[name], load) for load in loads for name in names)
     rows = []
     for name in names:

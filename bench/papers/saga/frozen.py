@@ -6,8 +6,9 @@ compared: Bélády gives up the blocks that are used again last, which no rule w
 
 from collections.abc import Mapping, Sequence
 
-from bench.papers.saga.cluster import PRIOR_WEIGHT, Access
+from bench.papers.saga.cluster import PRIOR_WEIGHT
 from bench.papers.saga.memory import Memory, blocks
+from bench.papers.saga.outcome import Access
 from bench.papers.saga.workload import TOOLS
 
 from wattline.model.survival import Survival

@@ -2,18 +2,21 @@
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import isfinite
 from pathlib import Path
 from random import Random
 from statistics import fmean
 
-from bench.papers.saga.cluster import ABLATIONS, LADDER, PHYSICS, Cluster
+from bench.papers.saga.cluster import PHYSICS, Cluster
 from bench.papers.saga.frozen import replayed
+from bench.papers.saga.rules import ABLATIONS, LADDER, PROBES
 from bench.papers.saga.workload import Task, stream
 from bench.papers.study import Bench, Json
 
 from wattline.sim.arrivals import poisson
 
-RULES = LADDER | ABLATIONS
+BASE = "prefix-LRU"
+RULES = LADDER | ABLATIONS | PROBES
 SHARES = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 
 
@@ -32,6 +35,8 @@ class Case:
     data: str | None = None
     memory: float = 1.0
     """KV memory, in shares of what there is."""
+    under_way: int = 0
+    """Tasks a worker that are under way at the beginning."""
 
 
 def played(case: Case) -> Json:
@@ -41,12 +46,13 @@ def played(case: Case) -> Json:
     computed = sum(worker.computed_tokens for worker in cluster.workers)
     again = sum(worker.again_tokens for worker in cluster.workers)
     busy = sum(worker.busy_seconds for worker in cluster.workers)
-    seconds = sorted(outcome.seconds)
+    seconds, ratios = sorted(outcome.seconds), [ratio for ratio in outcome.ratios if isfinite(ratio)]
     measured = 3600 * (case.hours - case.warm_up_hours)
     return {
         "mean": fmean(seconds) if seconds else 0.0,
         "quantiles": [seconds[int(share * (len(seconds) - 1))] for share in SHARES] if seconds else [],
         "inside": 100 * sum(ratio <= 1.5 for ratio in outcome.ratios) / max(1, len(outcome.ratios)),
+        "ratio": fmean(ratios) if ratios else 0.0,
         "tasks": len(seconds),
         "unfinished": outcome.unfinished,
         "per_second": outcome.finished / measured / case.workers,
@@ -74,7 +80,7 @@ def _capacity(case: Case) -> int:
     return round(case.memory * PHYSICS.capacity_tokens)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=1)
 def _tasks(seed: int, count: int, data: str | None, variation: float | None) -> tuple[Task, ...]:
     return tuple(stream(seed, count, None if data is None else Path(data), variation))
 
@@ -83,12 +89,14 @@ def _cluster(case: Case) -> Cluster:
     moments = poisson(case.rate * case.workers, case.hours, Random(case.seed)) if case.rate else ()
     # With so many at once, no worker can take more than one new task every ten seconds.
     count = len(moments) or case.workers * (case.at_once + round(360 * case.hours))
+    under_way = case.workers * case.under_way
     return Cluster(
         RULES[case.rules],
         case.workers,
-        _tasks(case.seed, count, case.data, case.variation),
+        _tasks(case.seed, count + under_way, case.data, case.variation),
         moments=moments,
         at_once=case.at_once * case.workers,
+        under_way=under_way,
         warm_up_seconds=3600 * case.warm_up_hours,
         end_seconds=3600 * case.hours,
         seed=case.seed,
@@ -102,8 +110,8 @@ class Runs:
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
         self.workers = bench.pick(ci=2, reduced=2, full=16)
-        self.hours = bench.pick(ci=0.4, reduced=0.6, full=12.0)
-        self.warm_up_hours = bench.pick(ci=0.15, reduced=0.2, full=1.0)
+        self.hours = bench.pick(ci=1.0, reduced=2.0, full=6.0)
+        self.warm_up_hours = bench.pick(ci=0.25, reduced=0.25, full=0.5)
         self.seeds = list(bench.seeds())
         found = bench.data("agentic/agentcgroup_llm_calls.csv.gz")
         self.recorded = None if found is None else str(found)
@@ -112,16 +120,22 @@ class Runs:
         """Return a case."""
         return Case(rules, self.workers, seed, self.hours, self.warm_up_hours, **changed)  # type: ignore[arg-type]  # fields
 
+    def at(self, rules: str, load: float, **changed: object) -> Case:
+        """Return a case at a share of the base's capacity, with as many tasks under way as that has on average."""
+        most, at_once, _ = self.capacity(BASE)
+        return self.case(rules, 0, rate=load * most, under_way=round(load * at_once), **changed)
+
     def of(self, wanted: dict[str, Case]) -> dict[str, list[Json]]:
         """Return the results of named cases, seed by seed, all of them played at once."""
         cases = [replace(case, seed=seed) for case in wanted.values() for seed in self.seeds]
         results = iter(self.bench.each(played, cases))
         return {name: [next(results) for _ in self.seeds] for name in wanted}
 
-    def capacity(self, rules: str) -> tuple[float, int]:
-        """Return the most tasks per second and worker that rules finish at any number at once, and that number."""
-        most = self.bench.pick(ci=(24,), reduced=(20, 24), full=(12, 16, 20, 24, 28, 32))
-        hours = self.bench.pick(ci=0.6, reduced=0.75, full=3.0)
-        cases = [Case(rules, 2, 0, hours, 0.25, at_once=at_once) for at_once in most]
-        found = zip((result["per_second"] for result in self.bench.each(played, cases)), most, strict=True)
-        return max(found)
+    def capacity(self, rules: str) -> tuple[float, int, Json]:
+        """Return the most tasks per second and worker that rules finish at any number at once, that number, and the result."""
+        most = self.bench.pick(ci=(26,), reduced=(24, 26, 28), full=(12, 16, 20, 22, 24, 26, 28, 30, 32))
+        hours, warm_up = self.bench.pick(ci=(1.0, 0.25), reduced=(1.5, 0.5), full=(4.0, 1.0))
+        cases = [Case(rules, 2, 0, hours, warm_up, at_once=at_once) for at_once in most]
+        results = self.bench.each(played, cases)
+        best = max(range(len(most)), key=lambda index: results[index]["per_second"])
+        return results[best]["per_second"], most[best], results[best]

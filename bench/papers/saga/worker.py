@@ -28,6 +28,8 @@ class Turn:
     carried_tokens: int = 0
     """Of the known ones, brought along from another worker."""
     started_seconds: float = 0.0
+    place: float = 0.0
+    """Key in its tenant's heap, least first."""
 
     @property
     def tokens(self) -> int:
@@ -84,6 +86,13 @@ class Worker:
     def open(self) -> bool:
         """Whether turns can join now: a step with prefill is not interrupted."""
         return self._chunk == 0
+
+    def fits(self, turn: Turn) -> bool:
+        """Return whether a turn has room once all that is away has given way."""
+        shared = turn.opening_tokens if self.shares_openings else 0
+        return (
+            self.memory.running_tokens + blocks(turn.tokens - shared, up=True) <= self.memory.capacity_tokens
+        )
 
     def begin(self, turn: Turn, now: float) -> bool:
         """Take a turn in, if memory has room for it."""

@@ -106,6 +106,11 @@ def recorded(data: Path) -> tuple[Task, ...]:
     return tuple(out)
 
 
+def tools_share(tasks: Sequence[Task], alone: Sequence[float]) -> float:
+    """Return the part of the tasks' time alone that is tools'."""
+    return sum(step.tool_seconds for task in tasks for step in task.steps[:-1]) / sum(alone)
+
+
 def stream(seed: int, count: int, data: Path | None, variation: float | None = None) -> Sequence[Task]:
     """Return tasks in a seeded order, the same for every policy."""
     rng = Random(seed)

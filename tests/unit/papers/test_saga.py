@@ -3,9 +3,12 @@
 from random import Random
 
 import pytest
-from bench.papers.saga.cluster import LADDER, PHYSICS, Access, Cluster, alone
+from bench.papers.saga import reasons
+from bench.papers.saga.cluster import PHYSICS, Cluster, alone
 from bench.papers.saga.frozen import RULES, replayed
 from bench.papers.saga.memory import Memory
+from bench.papers.saga.outcome import Access
+from bench.papers.saga.rules import LADDER, PROBES, UNLEARNT
 from bench.papers.saga.worker import Turn, Worker, alone_seconds
 from bench.papers.saga.workload import TOOLS, Step, Task, generated, stream, tool_seconds
 from hypothesis import given, settings
@@ -114,6 +117,57 @@ def test_every_task_ends_and_none_is_faster_than_alone(name):
     # The opening is computed once; a batch of four is barely slower than one alone.
     assert all(0.98 <= ratio < 1.5 for ratio in outcome.ratios)
     assert all(worker.running == 0 and worker.memory.running_tokens == 0 for worker in cluster.workers)
+
+
+def test_tasks_under_way_end_uncounted_and_nothing_of_theirs_was_known():
+    tasks = stream(3, 6, None)
+    cluster = Cluster(
+        LADDER["full"], 1, tasks, moments=(200.0, 210.0), under_way=4, warm_up_seconds=100.0, end_seconds=1200.0, seed=1
+    )  # fmt: skip
+    outcome = cluster.run()
+    assert (len(outcome.seconds), outcome.unfinished) == (2, 0)
+    assert cluster.workers[0].again_tokens == 0
+    assert (
+        sum(len(task.steps) for task in tasks[4:])
+        < len(outcome.accesses)
+        < sum(len(task.steps) for task in tasks)
+    )
+
+
+def test_curves_that_do_not_learn_stay_the_tables():
+    cluster = Cluster(
+        PROBES[UNLEARNT], 1, stream(3, 4, None), moments=(0.0, 5.0), warm_up_seconds=0.0, end_seconds=1200.0, seed=1
+    )  # fmt: skip
+    before = dict(cluster.curves)
+    cluster.run()
+    assert cluster.curves == before
+
+
+def test_a_turn_that_has_no_room_is_not_begun():
+    worker = Worker("w", PHYSICS, memory(1600))
+    first, second = (Turn(name, "t", 900, 0, 100, 400, 0.0) for name in "ab")
+    assert worker.fits(first)
+    assert worker.begin(first, 0.0)
+    # The opening counts once: 608 tokens of each, in whole blocks.
+    assert worker.fits(second)
+    assert not worker.fits(Turn("c", "t", 1500, 0, 100, 400, 0.0))
+
+
+def result(again, mean):
+    return {"again": again, "again_time": again / 2, "mean": mean, "held_right": 95.0}
+
+
+def test_a_ratio_is_told_of_the_seeds_in_which_neither_rung_thrashes():
+    base, full = [result(0.9, 1000.0), result(0.02, 110.0)], [result(0.0, 100.0), result(0.0, 100.0)]
+    said = reasons.thrashing({"prefix-LRU": base, "full": full}, "mean")
+    assert "prefix-LRU thrashes in 1 of 2 seeds" in said
+    assert "full in 0; where neither does the ratio is 1.10" in said
+
+
+def test_half_a_p95_hold_outlasts_most_calls_and_the_papers_share_needs_less_than_the_mean():
+    said = reasons.held(None)
+    assert "88% of the calls at CV 3" in said
+    assert "0.73 mean tool times" in said
 
 
 def test_prompt_tokens_are_computed_or_found():
