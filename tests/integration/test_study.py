@@ -22,12 +22,21 @@ TWO_POOLS = str(Path(EXAMPLE).parent / "cluster")
 SMALL = ["-f", EXAMPLE, "--product", "h200", "--hours", "0.01", "--rate", "0.1"]
 
 
-def called(*arguments, code=0):
-    result = CliRunner().invoke(main, [str(each) for each in arguments])
+def called(*arguments, code=0, columns=None):
+    result = CliRunner(env={"COLUMNS": columns}).invoke(main, [str(each) for each in arguments])
 
     assert result.exit_code == code, result.output
     assert "Traceback" not in result.output
     return result.output
+
+
+@pytest.mark.parametrize("columns", ["200", "80"])
+def test_no_figure_is_cut_off_by_a_narrow_terminal(columns):
+    output = called("simulate", *SMALL, columns=columns)
+
+    assert "…" not in output
+    assert "FIRST TOKEN P50" in output
+    assert all(len(line) <= 80 for line in output.splitlines() if "kJ" in line) or columns == "200"
 
 
 def test_a_person_reads_what_was_asked_what_came_of_it_and_what_it_means(tmp_path):
