@@ -3,6 +3,7 @@
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from random import Random
 
@@ -83,8 +84,7 @@ class Cluster:
         self._growth = admit.Growth()
         standing = Random(seed + 1)
         for index in range(under_way):
-            share = standing.random()
-            self.events.at(index * 60.0 / under_way, lambda share=share: self._arrives(share))
+            self.events.at(index * 60.0 / under_way, partial(self._arrives, standing.random()))
         for moment in moments:
             self.events.at(moment, self._arrives)
         for index in range(at_once):

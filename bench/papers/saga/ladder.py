@@ -43,13 +43,17 @@ def findings(runs: Runs, rows: Rows) -> tuple[Finding, ...]:
     if runs.bench.form is Form.CI:
         return tuple(out)
     base, whole, held = (high[name] for name in (BASE, WHOLE, HELD))
+    closed = {name: runs.closed(name) for name in (BASE, WHOLE)}
     thrash = reasons.thrashing({BASE: base, WHOLE: whole}, "mean")
-    filled = {name: runs.capacity(name)[1:] for name in (WHOLE, BASE)}
+    finished = reasons.at_once(
+        "tasks that full finishes over prefix-LRU's", closed[WHOLE], closed[BASE], "per_second"
+    )
+    live = reasons.at_once("memory of live sessions", closed[WHOLE], closed[BASE], "live")
     at_load = reasons.thrashing({WHOLE: whole, BASE: base}, "live")
     return (
         *out,
-        ratio(claims.FASTER, base, whole, "mean", thrash),
-        ratio(claims.MEMORY, whole, base, "live", reasons.memory(filled, at_load)),
+        ratio(claims.FASTER, base, whole, "mean", f"{thrash} {finished}"),
+        ratio(claims.MEMORY, whole, base, "live", f"{at_load} {live}"),
         ratio(claims.ADMITTED, whole, held, "mean", reasons.thrashing({WHOLE: whole, HELD: held}, "mean")),
     )
 
@@ -70,7 +74,7 @@ def capacities(runs: Runs) -> tuple[Table, ...]:
     loads = (LOW, 0.7, HIGH, 0.95) if full else ()
     rows = []
     for name in LADDER if full else (BASE, WHOLE):
-        most, at_once, _ = runs.capacity(name)
+        most, at_once = runs.capacity(name)
         own = {
             f"{load:g}": replace(runs.at(name, load), rate=load * most, under_way=round(load * at_once))
             for load in (loads if name in (BASE, WHOLE) else ())

@@ -47,17 +47,14 @@ def batch(results: Sequence[Json]) -> str:
     """Return how much slower tasks are than alone where nothing is computed again."""
     return (
         f"{fmean(one['again'] for one in results):.1%} of the prefill is computed again; a task takes "
-        f"{fmean(one['ratio'] for one in results):.2f} times as long as alone, because steps of a batch take longer."
+        f"{fmean(one['ratio'] for one in results):.2f} times as long as alone."
     )
 
 
-def memory(closed: Mapping[str, tuple[int, Json]], at_load: str) -> str:
-    """Return the memory that live sessions hold where tasks are always there to fill it."""
-    (over_name, (over_count, over)), (under_name, (under_count, under)) = closed.items()
-    return (
-        f"{at_load} At their best numbers at once, {over_count} and {under_count}, live sessions hold {over['live']:.0%} of memory "
-        f"under {over_name} and {under['live']:.0%} under {under_name}: {over['live'] / under['live']:.2f} times."
-    )
+def at_once(what: str, above: Mapping[int, Json], under: Mapping[int, Json], key: str) -> str:
+    """Return a ratio by the number of tasks that are always open: how it comes with memory that is full."""
+    said = ", ".join(f"{above[count][key] / under[count][key]:.2f} at {count}" for count in above)
+    return f"With so many tasks always open, {what}: {said}."
 
 
 def neighbours(ratios: Mapping[int, Sequence[float]]) -> str:

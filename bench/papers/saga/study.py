@@ -10,7 +10,7 @@ from bench.papers.study import Bench, Form, Study
 def study(bench: Bench) -> Study:
     """Return what is found."""
     runs = Runs(bench)
-    capacity, at_best, _ = runs.capacity(BASE)
+    capacity, at_best = runs.capacity(BASE)
     rows = ladder.played(runs)
     frozen, sequences = belady.findings(runs)
     ablated, ablations = regimes.ablations(runs, rows)

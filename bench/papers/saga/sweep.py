@@ -122,7 +122,7 @@ class Runs:
 
     def at(self, rules: str, load: float, **changed: object) -> Case:
         """Return a case at a share of the base's capacity, with as many tasks under way as that has on average."""
-        most, at_once, _ = self.capacity(BASE)
+        most, at_once = self.capacity(BASE)
         return self.case(rules, 0, rate=load * most, under_way=round(load * at_once), **changed)
 
     def of(self, wanted: dict[str, Case]) -> dict[str, list[Json]]:
@@ -131,11 +131,13 @@ class Runs:
         results = iter(self.bench.each(played, cases))
         return {name: [next(results) for _ in self.seeds] for name in wanted}
 
-    def capacity(self, rules: str) -> tuple[float, int, Json]:
-        """Return the most tasks per second and worker that rules finish at any number at once, that number, and the result."""
-        most = self.bench.pick(ci=(26,), reduced=(24, 26, 28), full=(12, 16, 20, 22, 24, 26, 28, 30, 32))
+    def closed(self, rules: str) -> dict[int, Json]:
+        """Return what rules do on two workers with so many tasks a worker always open."""
+        numbers = self.bench.pick(ci=(26,), reduced=(24, 26, 28), full=(12, 16, 20, 22, 24, 26, 28, 30, 32))
         hours, warm_up = self.bench.pick(ci=(1.0, 0.25), reduced=(1.5, 0.5), full=(4.0, 1.0))
-        cases = [Case(rules, 2, 0, hours, warm_up, at_once=at_once) for at_once in most]
-        results = self.bench.each(played, cases)
-        best = max(range(len(most)), key=lambda index: results[index]["per_second"])
-        return results[best]["per_second"], most[best], results[best]
+        cases = [Case(rules, 2, 0, hours, warm_up, at_once=at_once) for at_once in numbers]
+        return dict(zip(numbers, self.bench.each(played, cases), strict=True))
+
+    def capacity(self, rules: str) -> tuple[float, int]:
+        """Return the most tasks per second and worker that rules finish at any number at once, and that number."""
+        return max((result["per_second"], at_once) for at_once, result in self.closed(rules).items())
