@@ -179,6 +179,23 @@ def test_demand_is_what_the_objective_could_need_not_what_a_lowered_clock_draws(
     assert held.demand_watts >= plant.watts(plant.asked[-2])
 
 
+@pytest.mark.parametrize(
+    ("changes", "watts"),
+    [
+        pytest.param({}, 50 * 1.25, id="nothing held and nobody there wants a little more than it draws"),
+        pytest.param({"running": 1}, math.inf, id="the first turn wants whatever there is"),
+        pytest.param({"waiting": 1}, math.inf, id="a turn that waits for it does too"),
+        pytest.param({"resident_tokens": 9}, math.inf, id="agents whose tools run may be back any second"),
+        pytest.param({"resident_tokens": None}, math.inf, id="a silent gateway may hide anything"),
+    ],
+)
+def test_a_replica_that_was_never_seen_at_work_holds_no_watts_back_from_others(changes, watts):
+    plant = Plant(agents=0, resident=0.0)
+    plant.run(60)
+
+    assert plant.second(**changes).demand_watts == watts
+
+
 def test_a_restarted_engine_teaches_nothing_wrong():
     plant = Plant()
     plant.run(1000)

@@ -38,6 +38,9 @@ KEEN_RATIO = 0.98
 """Ours: as fast as it helps is the slowest clock that gives agents this share of their rate at full speed."""
 ALIKE_RATIO = 1.02
 """Ours: of clocks whose predicted draw above idle differs by less, the fastest is taken."""
+UNUSED_RATIO = 1.25
+"""Ours: what a replica that holds nothing and was never seen at work wants, against its draw. It wants without bound from
+the second in which work comes; until then its neighbours need not wait behind watts that nobody uses."""
 PLAN_SECONDS = 20.0
 """How often the cheapest clock is looked for; work and models move slower than that."""
 LEVEL_RATIO = 0.025
@@ -201,7 +204,8 @@ def _cheapest(learnt: Learnt, levels: tuple[int, ...]) -> int:
 
 def _demand(learnt: Learnt, needed_mhz: int, seen: ClockSeen) -> float:
     if learnt.work is None or learnt.pace.power is None:
-        return math.inf
+        unused = seen.resident_tokens == 0 and seen.running == 0 and seen.waiting == 0
+        return seen.watts * UNUSED_RATIO if unused else math.inf
     work, pace = learnt.work, learnt.pace
     return max(
         pace.busy_watts(needed_mhz, max(work.running, seen.running), work.prefill_per_second), seen.watts
