@@ -1,4 +1,7 @@
-"""Turns that wait in line for memory, in the order in which they are tried."""
+"""Turns that wait in line for memory, in the order in which they are tried.
+
+What is gone through is yielded: of a generator expression the compiled build makes a list.
+"""
 
 from bisect import bisect_left, insort
 from collections.abc import Hashable, Iterator
@@ -19,7 +22,8 @@ class Line:
         return len(self._order)
 
     def __iter__(self) -> Iterator[Hashable]:
-        return (turn for _, _, turn in self._order)
+        for _, _, turn in self._order:
+            yield turn
 
     def join(self, waiting: Waiting, at_seconds: float) -> None:
         """Let a turn stand in line from ``at_seconds`` on; equals stand in the order in which they joined."""
@@ -43,7 +47,8 @@ class Line:
 
     def waiting(self) -> Iterator[Waiting]:
         """Yield every turn, next one first."""
-        return (self._waiting[turn] for turn in self)
+        for turn in self:
+            yield self._waiting[turn]
 
 
 def _place(entry: tuple[float, int, Hashable]) -> tuple[float, int]:

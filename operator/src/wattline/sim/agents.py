@@ -53,8 +53,7 @@ class Agents:
         self.played.offered += len(arrivals)
         place = self._events.reserve(len(arrivals))
         if isinstance(arrivals, Sequence):
-            order = sorted(range(len(arrivals)), key=lambda index: arrivals[index].at_seconds)
-            self._await(((place + index, arrivals[index]) for index in order), 0.0)
+            self._await(_in_order(arrivals, place), 0.0)
         else:
             self._await(enumerate(arrivals, start=place), 0.0)
 
@@ -109,3 +108,9 @@ class Agents:
                 del self._busy[run.session]
 
         self._gateway.ask(run.id, turn, done)
+
+
+def _in_order(arrivals: Sequence[Arrival], place: int) -> Iterator[tuple[int, Arrival]]:
+    """Yield them; of a generator expression the compiled build would make a list."""
+    for index in sorted(range(len(arrivals)), key=lambda index: arrivals[index].at_seconds):
+        yield place + index, arrivals[index]
