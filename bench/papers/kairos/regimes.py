@@ -67,7 +67,7 @@ def objectives(runs: Runs) -> tuple[Finding, Table]:
 
 def collapse(runs: Runs) -> tuple[Finding, Finding]:
     """Return the speed of runs above capacity, without admission and with it."""
-    hours = runs.bench.pick(ci=1.5, reduced=3.0, full=12.0)
+    hours = runs.bench.pick(ci=1.5, reduced=2.5, full=12.0)
     first = runs.bench.pick(ci=LOADED, reduced=LOADED, full=0)
     cases = [replace(case, load=OVERLOAD, hours=hours, at_start=first) for case in (BASELINE, FULL)]
     runs.prepare(cases)

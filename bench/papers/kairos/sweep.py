@@ -48,7 +48,7 @@ class Runs:
         self.bench = bench
         self.data = None if found is None else str(found)
         self.seeds = [seed + 1 for seed in bench.seeds()]
-        self.hours = bench.pick(ci=1.0, reduced=2.0, full=12.0)
+        self.hours = bench.pick(ci=1.0, reduced=1.75, full=12.0)
         self.warm_up_hours = bench.pick(ci=0.1, reduced=0.25, full=1.0)
         self.loads: tuple[float, ...] = bench.pick(ci=(MIDDLE,), reduced=(0.5, MIDDLE, 0.95), full=LOADS)
         self._reports: dict[tuple[Case, float], Report] = {}

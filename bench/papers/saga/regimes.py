@@ -5,7 +5,7 @@ from statistics import fmean
 
 from bench.papers.saga import claims, reasons
 from bench.papers.saga.cluster import alone
-from bench.papers.saga.ladder import HIGH, LOW, WHOLE, Rows, over, ratio
+from bench.papers.saga.ladder import HELD, HIGH, LOW, WHOLE, Rows, over, ratio
 from bench.papers.saga.rules import ABLATIONS, UNLEARNT
 from bench.papers.saga.sweep import BASE, Runs, frozen, in_memory
 from bench.papers.saga.workload import stream, tools_share
@@ -18,7 +18,7 @@ def ablations(runs: Runs, rows: Rows) -> tuple[Finding, Table]:
     """Return what each missing part costs at the high load."""
     names = runs.bench.pick(
         ci=(STRAY, "LRU for next use"),
-        reduced=(STRAY, "LRU for next use", "no holds", "no stealing"),
+        reduced=(STRAY, "LRU for next use", "no holds"),
         full=tuple(ABLATIONS),
     )
     found = runs.of({name: runs.at(name, HIGH) for name in names})
@@ -102,6 +102,16 @@ def carriers(runs: Runs, rows: Rows) -> tuple[Carrier, ...]:
                 f"prefix-LRU over full {_ratio(rows[HIGH])} → {_ratio(found)}",
             )
         )
+    if runs.bench.form is Form.FULL:
+        half = runs.hours / 2
+        short = runs.of({name: runs.at(name, HIGH, hours=half) for name in (BASE, WHOLE, HELD)})
+        out.append(
+            Carrier(
+                f"hours of arrivals, load {HIGH:g}: a cluster that thrashes does not come back",
+                f"{runs.hours:g} → {half:g}",
+                f"{_horizon(rows[HIGH])} → {_horizon(short)}",
+            )
+        )
     for value in (0.7, 1.3):
         at_once = round(value * in_memory(None))
         seeds = runs.bench.pick(ci=runs.seeds[:1], reduced=runs.seeds[:1], full=runs.seeds)
@@ -121,6 +131,12 @@ def carriers(runs: Runs, rows: Rows) -> tuple[Carrier, ...]:
 def _ratio(results: dict[str, list[Json]]) -> str:
     each = [a["mean"] / b["mean"] for a, b in zip(results[BASE], results[WHOLE], strict=True)]
     return f"{fmean(each):.2f}× ({', '.join(f'{value:.2f}' for value in each)})"
+
+
+def _horizon(results: dict[str, list[Json]]) -> str:
+    lost = sum(one["again"] > reasons.THRASHES for one in results[BASE])
+    held = _mean(results[WHOLE]) / _mean(results[HELD])
+    return f"prefix-LRU over full {_ratio(results)}, {lost} of {len(results[BASE])} thrash, full over full with admission {held:.2f}×"
 
 
 def _mean(results: list[Json]) -> float:

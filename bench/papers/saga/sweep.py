@@ -118,7 +118,8 @@ class Runs:
 
     def case(self, rules: str, seed: int, **changed: object) -> Case:
         """Return a case."""
-        return Case(rules, self.workers, seed, self.hours, self.warm_up_hours, **changed)  # type: ignore[arg-type]  # fields
+        case = Case(rules, self.workers, seed, self.hours, self.warm_up_hours)
+        return replace(case, **changed)  # type: ignore[arg-type]  # fields
 
     def at(self, rules: str, load: float, **changed: object) -> Case:
         """Return a case at a share of the base's capacity, with as many tasks under way as that has on average."""
