@@ -61,7 +61,12 @@ def objectives(runs: Runs) -> tuple[Finding, Table]:
     )
     left = [tight / loose for loose, tight in zip(savings[20.0], savings[45.0], strict=True)]
     head = ("P5 asked for", "saved against full clocks without admission", "P5 tok/s", "mean clock")
-    reason = reasons.objective({name: runs.of(case) for name, case in constant.items()}, runs.of(cases[45.0]))
+    reason = reasons.objective(
+        {name: runs.of(case) for name, case in constant.items()},
+        runs.of(cases[20.0]),
+        runs.of(cases[45.0]),
+        runs.of(constant["full clocks"]),
+    )
     return found(claims.TIGHT, left, reason), Table(f"Objectives at load {MIDDLE:g}", head, rows)
 
 
