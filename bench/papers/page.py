@@ -11,7 +11,8 @@ Every claim is put beside ours on real traces and on physics fitted to public me
 
 * **E** emerges from parts calibrated independently of it; **C** is checked on measured data that no fit has seen; **A** follows by arithmetic from the paper's own inputs. Only E and C count as reproduced.
 * Sources: [P] the paper's text, [P abs] its abstract, [A] its code or data, [S] a secondary account, [R] our reconstruction of what it leaves open, [C] computed from these.
-* An interval is 95 % over seeds, by Student's t. Bands were fixed before the run.
+* An interval is 95 % over seeds, by Student's t. Bands were written down before the runs shown here, many of them after first trials had shown direction and size, and a few claims were
+  added late: they are no pre-registration. None was moved because of a result.
 """
 FORMS = {
     Form.CI: "shortest form: it points a way and proves nothing",

@@ -49,7 +49,7 @@ class Claim:
     kind: Kind
     least: float | None = None
     most: float | None = None
-    """Band in which ours is accepted, fixed before the run; none is open."""
+    """Band in which ours is accepted; it is not moved for a result. None is open."""
     unit: str = ""
     headline: bool = True
     """Whether it is one of the paper's main results."""
