@@ -18,6 +18,8 @@ from pathlib import Path
 
 from bench.papers.kairos.runs import Case, run
 
+from wattline.study.intervals import interval
+
 LOADS = (0.5, 0.7, 0.9, 0.95, 1.1)
 CLOCKS = ("full", "1050", "900", "750", "wattline")
 OBJECTIVE = 20.0
@@ -58,11 +60,9 @@ class Bench:
 
 
 def mean(values: list[float]) -> tuple[float, float]:
-    """Return the mean and half of its 95 % interval (Student's t)."""
-    if len(values) < 2:
-        return values[0], math.nan
-    t = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36}.get(len(values), 2.1)
-    return statistics.mean(values), t * statistics.stdev(values) / math.sqrt(len(values))
+    """Return the mean and half of its 95 % interval."""
+    of = interval(values)
+    return of.mean, math.nan if of.half is None else of.half
 
 
 def told(pair: tuple[float, float], digits: int = 2) -> str:

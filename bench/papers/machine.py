@@ -3,35 +3,41 @@
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
 
+import grimp
 from bench.papers.study import C, Form, Json, T
 
 import wattline
 
-ROOMS = ("api", "model", "policy", "loops", "world", "sim")
-"""Rooms of the product that a result may depend on."""
+ROOTS = {"wattline": Path(next(iter(wattline.__path__))), "bench": Path(__file__).parents[1]}
+"""Packages whose modules a result may depend on, and where they lie."""
 
 
-def digest(paths: Iterable[Path]) -> str:
-    """Return one hash over files and the Python files of folders, by name and content."""
-    whole = hashlib.sha256()
-    files = {file for path in paths for file in (path.rglob("*.py") if path.is_dir() else (path,))}
-    for file in sorted(files):
-        whole.update(file.name.encode())
-        whole.update(file.read_bytes())
-    return whole.hexdigest()[:16]
+def sources_of(module: str) -> list[Path]:
+    """Return the files of a module and of all of the product and the bench that it imports, directly or not."""
+    graph = grimp.build_graph(*ROOTS, cache_dir=None)
+    modules = graph.find_upstream_modules(module) | {module}
+    return [path for path in map(_source, sorted(modules)) if path.is_file()]
 
 
 def code_of(study: Callable[..., object]) -> str:
-    """Return the hash of the code behind a study: the product's rooms, this folder's frame and the study's own modules."""
-    module = Path(str(sys.modules[study.__module__].__file__))
-    own = module.parent if module.parent.name != "papers" else module
-    product = Path(next(iter(wattline.__path__)))
-    return digest([own, *(product / room for room in ROOMS)])
+    """Return one hash over the source of a study and of what it imports, by content and place."""
+    whole = hashlib.sha256()
+    for path in sources_of(study.__module__):
+        whole.update("/".join(path.parts[-3:]).encode())
+        whole.update(path.read_bytes())
+    return whole.hexdigest()[:16]
+
+
+def _source(module: str) -> Path:
+    """Return the Python file of a module, beside which a compiled one may lie; a package may have none."""
+    package, *inner = module.split(".")
+    path = ROOTS[package].joinpath(*inner)
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
 class Machine:

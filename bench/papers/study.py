@@ -1,18 +1,22 @@
 """What a paper's reproduction consists of: claims with accepted bands, what we find seed by seed, and what carries it."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from math import sqrt
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any, Protocol, TypeVar
 
-from scipy.stats import t as student
+from wattline.study.intervals import interval
 
 T = TypeVar("T")
 C = TypeVar("C")
 Json = Any
+
+
+def varied(case: C, changes: Mapping[str, object]) -> C:
+    """Return a case, a dataclass, with fields changed by name; raise ``TypeError`` for a name it has not."""
+    return replace(case, **changes)  # type: ignore[type-var, arg-type]  # which fields, only the table of changes says
 
 
 class Form(StrEnum):
@@ -72,10 +76,7 @@ class Finding:
     @property
     def half_width(self) -> float | None:
         """Half of the 95 % interval of the mean (Student's t); none of one seed."""
-        n = len(self.samples)
-        if n < 2:
-            return None
-        return float(student.ppf(0.975, n - 1)) * stdev(self.samples) / sqrt(n)
+        return interval(self.samples).half
 
     @property
     def accepted(self) -> bool:

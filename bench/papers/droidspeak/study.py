@@ -7,7 +7,7 @@ from statistics import fmean
 from bench.papers.droidspeak.hop import LINK_BYTES, REPLICAS
 from bench.papers.droidspeak.pairs import LAYERS as ALL_LAYERS
 from bench.papers.droidspeak.sweep import BEARABLE, PAIRS, WAYS, WITHIN, Case, played
-from bench.papers.study import Bench, Carrier, Claim, Finding, Form, Json, Kind, Study, Table
+from bench.papers.study import Bench, Carrier, Claim, Finding, Form, Json, Kind, Study, Table, varied
 
 from wattline.policy.reuse import Group, ReuseSeen, shared_seconds
 
@@ -133,7 +133,7 @@ def _carriers(bench: Bench, base: Case, shared: list[list[Json]]) -> tuple[Carri
     for parameter, span, changes in moved:
         told = []
         for change in changes:
-            cases = [replace(base, pair=pair, loads=(), **change) for pair in range(PAIRS)]  # type: ignore[arg-type]
+            cases = [varied(replace(base, pair=pair, loads=()), change) for pair in range(PAIRS)]
             told.append(said(bench.each(played, cases)))
         out.append(
             Carrier(parameter, span, f"prefill faster by {said(shared[0])} → {', '.join(told)}; first seed")

@@ -1,11 +1,12 @@
 """What each lever saves of a query's energy at the node, alone and together."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import log
 
 from bench.papers.energy_per_query.montecarlo import LONG_TOKENS, SHORT_TOKENS
 from bench.papers.energy_per_query.node import Choice, idle_watts, served
+from bench.papers.study import varied
 
 MEAN_TOKENS = SHORT_TOKENS / log(2.0)
 BASE = Choice()
@@ -48,7 +49,7 @@ def watt_hours(choice: Choice, tokens: float = MEAN_TOKENS) -> float:
 
 def saved(lever: Lever, base: Choice = BASE) -> float:
     """Return how many times less a query costs with a lever."""
-    choice = replace(base, **lever.change)  # type: ignore[arg-type]  # a lever names fields of a choice
+    choice = varied(base, lever.change)
     if not lever.idle_rest:
         return watt_hours(base) / watt_hours(choice)
     spread, packed = served(base, MEAN_TOKENS), served(choice, MEAN_TOKENS)
@@ -63,13 +64,13 @@ def best(kind: str, base: Choice = BASE) -> float:
 
 def together(base: Choice = BASE) -> float:
     """Return how many times less a query costs with all levers."""
-    return watt_hours(base) / watt_hours(replace(base, **TOGETHER))  # type: ignore[arg-type]  # as above
+    return watt_hours(base) / watt_hours(varied(base, TOGETHER))
 
 
 def without_smaller(base: Choice = BASE) -> float:
     """Return the same with the large model kept."""
     kept = {name: value for name, value in TOGETHER.items() if name != "small"}
-    return watt_hours(base) / watt_hours(replace(base, **kept))  # type: ignore[arg-type]  # as above
+    return watt_hours(base) / watt_hours(varied(base, kept))
 
 
 def growth(base: Choice = BASE, long_ratio: float = 0.1) -> float:

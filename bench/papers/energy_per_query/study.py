@@ -8,7 +8,7 @@ from bench.papers.energy_per_query.emergent import Queries
 from bench.papers.energy_per_query.montecarlo import Inputs
 from bench.papers.energy_per_query.node import Choice, served
 from bench.papers.page import number
-from bench.papers.study import Bench, Carrier, Claim, Finding, Kind, Study, Table
+from bench.papers.study import Bench, Carrier, Claim, Finding, Kind, Study, Table, varied
 
 _A, _E = Kind.ARITHMETIC, Kind.EMERGENT
 QUERIES_PER_DAY = 1e9
@@ -201,7 +201,7 @@ def _carriers(bench: Bench, draws: int) -> tuple[Carrier, ...]:
         ("bandwidth reached, of the fitted 70B's", "0.8 to 1.2", "bandwidth_ratio", (0.8, 1.2)),
         ("emptiest node", "5 to 30 % of its sequences", "least_share", (0.05, 0.3)),
     )
-    cases = [replace(base, **{name: value}) for _, _, name, values in moved for value in values]  # type: ignore[arg-type]  # fields by name
+    cases = [varied(base, {name: value}) for _, _, name, values in moved for value in values]
     found = iter(_all(bench, cases))
     carriers = []
     for parameter, span, name, values in moved:
@@ -209,8 +209,7 @@ def _carriers(bench: Bench, draws: int) -> tuple[Carrier, ...]:
         said = f"median {medians} Wh"
         if name in {"overhead_watts", "compute_ratio", "bandwidth_ratio"}:
             both = " → ".join(
-                f"{levers.together(replace(levers.BASE, **{name: value})):.1f}"  # type: ignore[arg-type]  # as above
-                for value in values
+                f"{levers.together(varied(levers.BASE, {name: value})):.1f}" for value in values
             )
             said += f", all levers {both} ×"
         carriers.append(Carrier(parameter, span, said))

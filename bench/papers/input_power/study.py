@@ -19,7 +19,7 @@ from bench.papers.input_power.row import (
     operations,
     played,
 )
-from bench.papers.study import Bench, Carrier, Claim, Finding, Form, Json, Kind, Study, Table
+from bench.papers.study import Bench, Carrier, Claim, Finding, Form, Json, Kind, Study, Table, varied
 
 from wattline.policy.quantile import QuantileSpec
 
@@ -144,7 +144,7 @@ def study(bench: Bench) -> Study:
     base = Case(0, "mean", int(hours * 3600 / EPOCH_SECONDS))
 
     def of(plan: str, *, start: int = 0, **changes: object) -> list[Json]:
-        cases = [replace(base, seed=start + seed, plan=plan, **changes) for seed in bench.seeds()]  # type: ignore[arg-type]
+        cases = [varied(replace(base, seed=start + seed, plan=plan), changes) for seed in bench.seeds()]
         return bench.each(rowed, cases)
 
     tuned = _tuned(of, bench.pick(ci=MARGINS[2:6], reduced=MARGINS, full=MARGINS))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.papers.kairos.runs import Case, run
-from bench.papers.study import Bench, Claim, Finding, Json
+from bench.papers.study import Bench, Claim, Finding, Json, varied
 
 DATA = "agentic/agentcgroup_llm_calls.csv.gz"
 LOADS = (0.5, 0.7, 0.9, 0.95)
@@ -58,7 +58,7 @@ class Runs:
     def at(self, case: Case, load: float, **changed: object) -> Case:
         """Return a case at a load, for the hours of the form."""
         timed = {"hours": self.hours, "warm_up_hours": self.warm_up_hours, **changed}
-        return replace(case, load=load, **timed)  # type: ignore[arg-type]  # fields of a case
+        return varied(replace(case, load=load), timed)
 
     def prepare(self, cases: Iterable[Case], rate: float | None = None) -> None:
         """Play all of these at once, on all cores."""

@@ -10,7 +10,7 @@ from bench.papers.medha.chunks import late_step_seconds, overhead, saturating_to
 from bench.papers.medha.engine import GPUS, physics
 from bench.papers.medha.sweep import Case, capacity, played
 from bench.papers.medha.tables import million_table, ordered_table
-from bench.papers.study import Bench, Carrier, Claim, Finding, Form, Json, Study, Table
+from bench.papers.study import Bench, Carrier, Claim, Finding, Form, Json, Study, Table, varied
 
 from wattline.policy.slack import Rule
 from wattline.world.physics import ATTENTION_SHARE
@@ -137,11 +137,11 @@ class _Runs:
     def first(self, name: str, **changes: object) -> list[Json]:
         """Return the result of the first seed alone."""
         rule, fills = ORDERS[name]
-        return self._bench.each(played, [replace(self.base, rule=rule.value, fills=fills, **changes)])  # type: ignore[arg-type]
+        return self._bench.each(played, [varied(replace(self.base, rule=rule.value, fills=fills), changes)])
 
     def of(self, **changes: object) -> list[Json]:
         """Return the results of a changed case, one a seed."""
-        cases = [replace(self.base, seed=seed, **changes) for seed in self._bench.seeds()]  # type: ignore[arg-type]
+        cases = [varied(replace(self.base, seed=seed), changes) for seed in self._bench.seeds()]
         return self._bench.each(played, cases)
 
 

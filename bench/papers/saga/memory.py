@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from bench.papers.study import varied
+
 from wattline.model.survival import Survival
 from wattline.policy.retain import Kept, RetainSeen, RetainSpec, decide
 
@@ -77,7 +79,7 @@ class Memory:
         """Note something about a session that is away, if anything of it is here."""
         away = self.away.get(session)
         if away is not None:
-            away.kept = replace(away.kept, **fields)  # type: ignore[arg-type]  # fields of Kept
+            away.kept = varied(away.kept, fields)
 
     def drop(self, session: str) -> None:
         """Forget a session that is away."""

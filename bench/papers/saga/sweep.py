@@ -11,7 +11,7 @@ from bench.papers.saga.cluster import PHYSICS, Cluster
 from bench.papers.saga.frozen import replayed
 from bench.papers.saga.rules import ABLATIONS, LADDER, PROBES
 from bench.papers.saga.workload import Task, stream
-from bench.papers.study import Bench, Json
+from bench.papers.study import Bench, Json, varied
 
 from wattline.sim.arrivals import poisson
 
@@ -119,7 +119,7 @@ class Runs:
     def case(self, rules: str, seed: int, **changed: object) -> Case:
         """Return a case."""
         case = Case(rules, self.workers, seed, self.hours, self.warm_up_hours)
-        return replace(case, **changed)  # type: ignore[arg-type]  # fields
+        return varied(case, changed)
 
     def at(self, rules: str, load: float, **changed: object) -> Case:
         """Return a case at a share of the base's capacity, with as many tasks under way as that has on average."""

@@ -11,7 +11,7 @@ from bench.papers.page import number
 from bench.papers.stabilisation import inference, telemetry, training
 from bench.papers.stabilisation.inference import Fleet, Raise
 from bench.papers.stabilisation.training import GPU_JOULES, Job
-from bench.papers.study import Bench, Carrier, Claim, Finding, Kind, Study, Table
+from bench.papers.study import Bench, Carrier, Claim, Finding, Kind, Study, Table, varied
 
 Played = dict[str, list[dict[str, float]]]
 """By option, seed by seed."""
@@ -180,7 +180,7 @@ def study(bench: Bench) -> Study:
 
 
 def _options(bench: Bench, base: Job, names: Sequence[str] = tuple(OPTIONS)) -> Played:
-    cases = [replace(base, seed=seed, **OPTIONS[name]) for name in names for seed in bench.seeds()]  # type: ignore[arg-type]  # fields by name
+    cases = [varied(replace(base, seed=seed), OPTIONS[name]) for name in names for seed in bench.seeds()]
     found = iter(bench.each(training.play, cases))
     return {name: [next(found) for _ in bench.seeds()] for name in names}
 

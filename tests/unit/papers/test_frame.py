@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from bench.papers import page
-from bench.papers.machine import Machine, code_of
+from bench.papers.machine import Machine, sources_of
 from bench.papers.study import Claim, Finding, Form, Kind, Paper, Study
 
 
@@ -70,6 +70,22 @@ def test_other_code_computes_anew(tmp_path):
         machine(tmp_path, code="d").each(counted, [case])
 
 
+@pytest.mark.parametrize(
+    ("study", "file", "within"),
+    [
+        pytest.param("kairos", "loops/desk.py", True, id="what is imported through several modules counts"),
+        pytest.param("stabilisation", "policy/smooth.py", True, id="what is imported at once counts"),
+        pytest.param("stabilisation", "stabilisation/training.py", True, id="a study's other modules count"),
+        pytest.param("stabilisation", "papers/study.py", True, id="the frame that it imports counts"),
+        pytest.param("stabilisation", "loops/desk.py", False, id="a module that it never imports does not"),
+        pytest.param("stabilisation", "kairos/study.py", False, id="another study does not"),
+    ],
+)
+def test_the_code_behind_a_result_is_what_its_study_imports(study, file, within):
+    files = sources_of(f"bench.papers.{study}.study")
+    assert any(path.as_posix().endswith(file) for path in files) is within
+
+
 def test_a_data_file_that_is_absent_is_none_and_no_input(tmp_path):
     bench = machine(tmp_path)
     assert bench.data("traces/none.csv") is None
@@ -84,7 +100,7 @@ def study(bench):
 
 def test_a_page_says_what_lies_outside_and_why():
     paper = Paper("kairos", "KAIROS", "Somebody, 2026.", ("wattline.policy.clock",), "Wired.", study)
-    text = page.page([page.Result(paper, study(None), Form.CI, code_of(study), {"traces/a.csv": "beef"})])
+    text = page.page([page.Result(paper, study(None), Form.CI, "c0de", {"traces/a.csv": "beef"})])
     assert "| joules saved | E | 27 % [P abs] | 2 % | 15 to 35 | no |" in text
     assert "* *joules saved*: too small" in text
     assert "proves nothing" in text
