@@ -1,7 +1,8 @@
 """How much longer something takes, given how long it has taken: a histogram on a logarithmic grid, no shape assumed.
 
-A lognormal fitted to the median and P95 of tool times misses their tails by a factor of four (papers.md section 2),
-and for a tool that is still running only the tail matters.
+A lognormal fitted to the median and P95 of tool times misses their tails by a factor of four (ours, from the quantiles
+of code execution in SAGA's repository, bettyguo/SAGA: P50 180 ms, P95 2.4 s, P99 28 s and not the 7 s of the fit), and
+for a tool that is still running only the tail matters.
 """
 
 from bisect import bisect_right

@@ -1,10 +1,10 @@
 """Accounting: joules per turn and run, so that attributed + idle + foreign = the device's counter.
 
-After "Energy Use of AI Inference" (arXiv 2509.20241; papers.md section 3): a turn's share of a window is its
-weighted tokens over those of all. A turn's uncached prompt tokens are spread evenly over [dispatch, first
-byte], its output tokens over [first, last]; a window settles when the turns in it have ended. The draw of a
-GPU that does nothing is a bucket of its own, `idle`; the share of sequences that the engine runs beyond ours is
-`foreign`.
+After "Energy Use of AI Inference" (arXiv 2509.20241), which counts the power of a whole node over the tokens of all
+that it serves at once. Ours is how a window is divided: a turn's share is its weighted tokens over those of all. A
+turn's uncached prompt tokens are spread evenly over [dispatch, first byte], its output tokens over [first, last]; a
+window settles when the turns in it have ended. The draw of a GPU that does nothing is a bucket of its own, `idle`; the
+share of sequences that the engine runs beyond ours is `foreign`.
 """
 
 from collections import deque
@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 DECODE_WEIGHT = 8.0
 """Energy of an output token in prefilled tokens.
 
-Ours: a GPU prefills ~11 k tokens/s (papers.md section 1) and decodes ~1.5 k tokens/s for the ~17 agents of
-KAIROS's mean, at nearly the same draw.
+Ours: we take it that a GPU prefills ~11 k tokens/s and decodes ~1.5 k tokens/s for the ~17 agents of KAIROS's mean
+(arXiv 2604.16682), at nearly the same draw.
 """
 
 MOST_WORK = 50_000

@@ -1,8 +1,8 @@
 """Admission: which agent may start on a replica, and which must wait for memory (KAIROS, arXiv 2604.16682).
 
 From the paper: agents are admitted only while resident tokens U are below gamma × capacity, no admission takes
-U above beta × capacity, and an agent that is in is held, never preempted. Where the paper is silent (papers.md
-section 1, gaps filled): a session whose growth takes U past beta goes back to pending at its turn's end.
+U above beta × capacity, and an agent that is in is held, never preempted. Ours, where the paper is silent: a
+session whose growth takes U past beta goes back to pending at its turn's end.
 
 Ours: room for growth. Agents that have just started are small and all grow at once; filling memory to gamma
 with them thrashes a few turns later. From the growth per turn and the share of turns that end a session, both
@@ -41,6 +41,10 @@ class Why(StrEnum):
     TOO_LARGE = "LargerThanMemory"
 
 
+ADMITTED = frozenset({Why.OFF, Why.ROOM, Why.ALONE, Why.ADOPTED})
+"""Reasons for which an agent starts."""
+
+
 @dataclass(frozen=True, slots=True)
 class AdmitSpec:
     """What the user asks for, and constants of the method."""
@@ -49,7 +53,7 @@ class AdmitSpec:
     growth_room: float = 1.0
     """Share of the forecast growth that is kept free."""
     thrash_ratio: float = 0.15
-    """Recomputed share of prefilled tokens above which nobody new starts (papers.md section 1, ours)."""
+    """Recomputed share of prefilled tokens above which nobody new starts; ours."""
     thrash_window_seconds: float = 60.0
     """Time constant of that share."""
     recompute_ratio: float = 0.05
@@ -64,8 +68,8 @@ class AdmitSpec:
 class Growth:
     """How sessions grow and end, learnt from turns.
 
-    Starts from a prior worth twenty sessions: 37 turns (KAIROS) of 500 new tokens each (ours, after papers.md
-    section 1's workload: about 150 generated and 350 observed). Twenty, because what a gateway sees first is
+    Starts from a prior worth twenty sessions: 37 turns (KAIROS, arXiv 2604.16682: the mean of its sessions) of
+    500 new tokens each (ours: about 150 generated and 350 observed). Twenty, because what a gateway sees first is
     censored: many turns and no end yet, from which a lighter prior learns that sessions hardly ever end.
     """
 
@@ -178,30 +182,51 @@ def decide(spec: AdmitSpec, growth: Growth, state: AdmitState, seen: AdmitSeen) 
     The one exception: a returning session alone on its replica starts whatever its size up to the capacity,
     since nobody can leave to make room for it.
     """
-    if seen.capacity_tokens is None:
-        return AdmitDecision(admitted=False, why=Why.CAPACITY_UNKNOWN)
-    beta = spec.memory.never_above * seen.capacity_tokens
-    after = seen.resident_tokens + seen.added_tokens
-    if seen.returning and seen.resident_tokens <= 0 and after <= seen.capacity_tokens:
-        return AdmitDecision(admitted=True, why=Why.ALONE)
+    why = verdict(
+        spec, growth, state, seen.at_seconds, seen.resident_tokens, seen.capacity_tokens,
+        seen.sessions, seen.added_tokens, returning=seen.returning,
+    )  # fmt: skip
+    return AdmitDecision(admitted=why in ADMITTED, why=why)
+
+
+def verdict(
+    spec: AdmitSpec,
+    growth: Growth,
+    state: AdmitState,
+    at_seconds: float,
+    resident_tokens: float,
+    capacity_tokens: float | None,
+    sessions: int,
+    added_tokens: float,
+    *,
+    returning: bool,
+) -> Why:
+    """Return what ``decide`` does, of ``AdmitSeen``'s fields one by one: who waits is looked at again at every event."""
+    if capacity_tokens is None:
+        return Why.CAPACITY_UNKNOWN
+    memory = spec.memory
+    beta = memory.never_above * capacity_tokens
+    after = resident_tokens + added_tokens
+    if returning and resident_tokens <= 0 and after <= capacity_tokens:
+        return Why.ALONE
     if after > beta:
-        large = seen.added_tokens > (seen.capacity_tokens if seen.returning else beta)
-        return AdmitDecision(admitted=False, why=Why.TOO_LARGE if large else Why.ABOVE_BETA)
-    if seen.resident_tokens <= 0:
-        return AdmitDecision(admitted=True, why=Why.ALONE)
-    if seen.resident_tokens >= spec.memory.admit_below * seen.capacity_tokens:
-        return AdmitDecision(admitted=False, why=Why.ABOVE_GAMMA)
-    if seen.returning:
-        return AdmitDecision(admitted=True, why=Why.ROOM)
-    if seen.resident_tokens >= spec.memory.protect_above * seen.capacity_tokens and (
-        state.thrash_ratio(spec, seen.at_seconds) > spec.thrash_ratio
+        large = added_tokens > (capacity_tokens if returning else beta)
+        return Why.TOO_LARGE if large else Why.ABOVE_BETA
+    if resident_tokens <= 0:
+        return Why.ALONE
+    if resident_tokens >= memory.admit_below * capacity_tokens:
+        return Why.ABOVE_GAMMA
+    if returning:
+        return Why.ROOM
+    if resident_tokens >= memory.protect_above * capacity_tokens and (
+        state.thrash_ratio(spec, at_seconds) > spec.thrash_ratio
     ):
-        return AdmitDecision(admitted=False, why=Why.THRASHING)
-    peak = growth.peak_tokens(after, seen.sessions + 1)
+        return Why.THRASHING
+    peak = growth.peak_tokens(after, sessions + 1)
     trusted = 1.0 - spec.growth_room * (1.0 - state.level)
     if after + spec.growth_room * (peak - after) > trusted * beta:
-        return AdmitDecision(admitted=False, why=Why.GROWTH)
-    return AdmitDecision(admitted=True, why=Why.ROOM)
+        return Why.GROWTH
+    return Why.ROOM
 
 
 def goes_back(spec: AdmitSpec, resident_tokens: float, capacity_tokens: float | None, sessions: int) -> bool:

@@ -3,8 +3,9 @@
 A ladder is ordered by what it costs users: slower clocks first, then fewer at a time, then another model. A pool goes
 down one rung when a limit it stands under is exceeded and the rung it is on had time to act; it goes up one rung when
 there has been room for the rung above for some time. It never goes to a rung of less quality than its users accept:
-that one is skipped, not the end of the ladder. After TAPAS (arXiv 2501.02600; ladder and exits: papers.md section 8);
-the seconds and the room are ours.
+that one is skipped, not the end of the ladder. After TAPAS (arXiv 2501.02600, by secondary accounts), which
+reconfigures by frequency, batch size, quantisation and model size; the order, the way back, the seconds and the room
+are ours.
 """
 
 from collections.abc import Sequence

@@ -8,8 +8,8 @@ together. Cool places are kept for hot workloads: degrees count for a workload b
 against it where it is cooler than most; one whose load can be moved away counts half as hot. Where all are closed the one that is exceeded least is said, with why:
 who asks may wait or take it.
 
-After TAPAS (arXiv 2501.02600; filter and score: papers.md section 8). Ours: peaks by hour of the day in place of one
-peak, and the weights of the score.
+After TAPAS (arXiv 2501.02600, abstract: what is new is placed within cooling and power limits). Ours: what closes a
+place, peaks by hour of the day, and the score with its weights.
 """
 
 from collections.abc import Sequence

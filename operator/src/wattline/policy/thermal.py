@@ -1,9 +1,9 @@
 """``thermal``: what telemetry says of inlets, GPUs, air and servers' watts; silent where it does not say enough.
 
 Four models of one form, a sum of features each times its coefficient, fitted by least squares with a small ridge over
-a sliding window. The shapes are those reported of TAPAS (arXiv 2501.02600; papers.md section 8): an inlet follows the
-place, the weather in pieces and the aisle's load; a GPU its inlet and its watts; air and a server's watts their load.
-No coefficient is assumed. A model is judged on the newest fifth of its window by a fit on the rest, so what it reports
+a sliding window. TAPAS (arXiv 2501.02600, by secondary accounts) fits temperatures in pieces by inlet and load. After
+it, the shapes are ours: an inlet follows the place, the weather in pieces and the aisle's load; a GPU its inlet and its
+watts; air and a server's watts their load. No coefficient is assumed. A model is judged on the newest fifth of its window by a fit on the rest, so what it reports
 as its error was not learned from; above the error that is accepted it says nothing, and who asks does not act.
 
 The node agent has a dynamic form of its own for the next ten seconds; this one is for hours ahead.
@@ -33,13 +33,16 @@ class ThermalSpec:
     """How a model is fitted."""
 
     window_seconds: float = 7 * 86_400.0
-    """As long as papers.md section 8 proposes."""
+    """Ours: every hour of the day and of the week is in it."""
     most_samples: int = 2_016
     """Ours: five minutes apart over the window."""
     least_samples: int = 24
     """Ours: fewer do not hold a day."""
     most_error: float = 2.0
-    """Mean absolute error above which a model is silent (papers.md section 8), in the unit of what is modelled."""
+    """Mean absolute error above which a model is silent, in the unit of what is modelled.
+
+    Ours: twice the 1 °C below which TAPAS reports its own (arXiv 2501.02600, by secondary accounts).
+    """
     ridge: float = 1e-3
     """Ours: against features that never moved; of their mean square."""
 
