@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from math import exp, sqrt
 
 from wattline.model.gpu import GpuReading
+from wattline.model.linear import solved
 
 AHEAD_SECONDS = 10.0
 """How far ahead: the clock comes down in steps a second apart, so a few of them are taken before the heat comes."""
@@ -177,7 +178,7 @@ def _weights(moments: tuple[Vector, ...], products: Vector) -> Vector:
     """Return the least squares with ridge; a lag that would come out negative is left out."""
     active = list(range(_COUNT))
     while active:
-        found = _solve(
+        found = solved(
             [[moments[i][j] + (RIDGE if i == j else 0.0) for j in active] for i in active],
             [products[i] for i in active],
         )
@@ -187,22 +188,6 @@ def _weights(moments: tuple[Vector, ...], products: Vector) -> Vector:
             return tuple(min(known.get(i, 0.0), MOST_CELSIUS_PER_WATT) for i in range(_COUNT))
         del active[worst]
     return (0.0,) * _COUNT
-
-
-def _solve(matrix: list[list[float]], right: list[float]) -> list[float]:
-    """Return the solution of a small symmetric positive definite system, by elimination."""
-    size = len(right)
-    for pivot in range(size):
-        for row in range(pivot + 1, size):
-            factor = matrix[row][pivot] / matrix[pivot][pivot]
-            for column in range(pivot, size):
-                matrix[row][column] -= factor * matrix[pivot][column]
-            right[row] -= factor * right[pivot]
-    found = [0.0] * size
-    for row in reversed(range(size)):
-        known = sum(matrix[row][column] * found[column] for column in range(row + 1, size))
-        found[row] = (right[row] - known) / matrix[row][row]
-    return found
 
 
 def _dot(one: Vector, other: Vector) -> float:

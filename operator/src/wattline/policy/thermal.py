@@ -3,8 +3,9 @@
 Four models of one form, a sum of features each times its coefficient, fitted by least squares with a small ridge over
 a sliding window. TAPAS (arXiv 2501.02600, by secondary accounts) fits temperatures in pieces by inlet and load. After
 it, the shapes are ours: an inlet follows the place, the weather in pieces and the aisle's load; a GPU its inlet and its
-watts; air and a server's watts their load. No coefficient is assumed. A model is judged on the newest fifth of its window by a fit on the rest, so what it reports
-as its error was not learned from; above the error that is accepted it says nothing, and who asks does not act.
+watts; air and a server's watts their load. No coefficient is assumed. A model is judged on the newest fifth of its
+window by a fit on the rest, so what it reports as its error was not learned from; above the error that is accepted it
+says nothing, and who asks does not act.
 
 The node agent has a dynamic form of its own for the next ten seconds; this one is for hours ahead.
 """
@@ -13,6 +14,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+from wattline.model.linear import solved
 
 Vector = tuple[float, ...]
 
@@ -142,20 +145,4 @@ def _fitted(spec: ThermalSpec, window: Sequence[Sample]) -> Vector:
     ]
     for i in range(width):
         moments[i][i] += spec.ridge if i else 1e-9
-    return tuple(found / scale for found, scale in zip(_solved(moments, right), scales, strict=True))
-
-
-def _solved(matrix: list[list[float]], right: list[float]) -> list[float]:
-    """Return the solution of a small symmetric positive definite system, by elimination."""
-    size = len(right)
-    for pivot in range(size):
-        for row in range(pivot + 1, size):
-            factor = matrix[row][pivot] / matrix[pivot][pivot]
-            for column in range(pivot, size):
-                matrix[row][column] -= factor * matrix[pivot][column]
-            right[row] -= factor * right[pivot]
-    found = [0.0] * size
-    for row in reversed(range(size)):
-        known = math.fsum(matrix[row][column] * found[column] for column in range(row + 1, size))
-        found[row] = (right[row] - known) / matrix[row][row]
-    return found
+    return tuple(found / scale for found, scale in zip(solved(moments, right), scales, strict=True))

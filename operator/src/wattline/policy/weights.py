@@ -5,9 +5,10 @@ row has left, memory that its engine has left. Where one of them is used up the 
 that heat and watts fall there before anything is throttled. After TAPAS (arXiv 2501.02600, by secondary accounts), which
 routes by load and by slack of temperature and power.
 
-Ours: that the least headroom counts. Where all are at risk somebody has to serve, and all get the same. And a weight goes only a share of its way each
-time: the headroom that it follows is what it changes, and a row that all pools leave at once is the row that all pools
-find empty the next time. Only who is beyond its bound of heat is left at once, for that is one replica and not a row.
+Ours: that the least headroom counts. Where all are at risk somebody has to serve, and all get the same. And a weight
+goes only a share of its way each time: the headroom that it follows is what it changes, and a row that all pools leave
+at once is the row that all pools find empty the next time. Only who is beyond its bound of heat is left at once, for
+that is one replica and not a row.
 """
 
 import math
