@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from math import fsum
 
 from wattline.sim.build import Built
-from wattline.sim.poolreport import Outcome
 from wattline.sim.report import Report
+from wattline.sim.results import Outcome
 from wattline.sim.rungs import Rung
 from wattline.sim.series import Curves, Recorder, curve
 
@@ -63,48 +63,23 @@ def reported(
 ) -> Report:
     """Return the results."""
     outcome = Outcome.of_all([served.outcome for served in built.served.values()])
-    tally, runs = outcome.tally, outcome.runs()
+    lowered = [rung for served in built.served.values() for rung in served.rungs]
     seconds = built.events.now_seconds - counted.began_seconds
     spent = Spent.of(built)
     joules = spent.joules - counted.before.joules
-    finished = runs.runs_finished
-    lowered = [rung for served in built.served.values() for rung in served.rungs]
+    results = outcome.results(joules, spent.preemptions - counted.before.preemptions, lowered)
     return Report(
+        **asdict(results),
         mean_watts=joules / seconds,
-        joules_per_finished_run=joules / finished if finished else None,
-        runs_finished=finished,
-        runs_offered=runs.runs_offered,
-        runs_outgrown=runs.runs_outgrown,
-        tokens_per_second_per_agent_p5=runs.tokens_per_second_per_agent_p5,
-        ttft_seconds_p50=runs.ttft_seconds_p50,
-        ttft_seconds_p99=runs.ttft_seconds_p99,
-        run_seconds_mean=runs.run_seconds_mean,
-        run_seconds_p50=runs.run_seconds_p50,
-        run_seconds_p95=runs.run_seconds_p95,
-        recomputed_ratio=tally.recomputed_ratio,
         max_celsius=counted.hottest_celsius,
         throttle_seconds=spent.throttled_seconds - counted.before.throttled_seconds,
         over_budget_seconds=built.budgets.over_seconds,
         peak_watts=built.budgets.peak_watts if watched else None,
-        joules=joules,
         seconds=seconds,
-        turns=tally.turns,
-        output_tokens=tally.output_tokens,
-        prefilled_tokens=tally.prefilled_tokens,
-        turns_held=tally.held,
-        sessions_returned=tally.returned,
-        sessions_moved=tally.moved,
-        preemptions=spent.preemptions - counted.before.preemptions,
         mean_clock_mhz=counted.clock_mhz_seconds / counted.clock_seconds
         if moving and counted.clock_seconds
         else None,
         seed=built.scenario.seed,
-        runs_successful=tally.successes if lowered else None,
-        joules_per_successful_run=joules / tally.successes if lowered and tally.successes else None,
-        sourced=all(each.sourced for each in lowered),
-        turns_retried=tally.retried,
-        lost_tokens=tally.lost_tokens,
-        sessions_migrated=tally.migrated,
         notes=(*built.notes, *_unsourced(lowered)),
         pools=tuple(served.report(_joules_of(built, counted, name)) for name, served in built.served.items()),
         domains=built.budgets.reports(seconds),

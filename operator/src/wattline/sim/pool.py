@@ -1,6 +1,7 @@
 """A served pool in the simulator: its replicas, its gateway, its agents, and what became of their runs."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from wattline.api.inferencepool import InferencePool
 from wattline.model.fleet import full_name
@@ -8,9 +9,10 @@ from wattline.sim.agents import Agents
 from wattline.sim.events import Events
 from wattline.sim.gateway import Gateway, Tally
 from wattline.sim.life import Life, Stage
-from wattline.sim.poolreport import Outcome, PoolReport
+from wattline.sim.poolreport import PoolReport
 from wattline.sim.rates import AgentRates
 from wattline.sim.replica import Replica
+from wattline.sim.results import Outcome
 from wattline.sim.rungs import played_on
 from wattline.sim.scenario import Scenario, ScenarioError, Served
 from wattline.sim.steer import PoolLook, ReplicaLook
@@ -100,35 +102,10 @@ class Pool:
 
     def report(self, joules: float) -> PoolReport:
         """Return the pool's results; ``joules`` is what its GPUs took."""
-        tally, runs = self.gateway.tally, self.outcome.runs()
-        finished = runs.runs_finished
+        preemptions = sum(replica.preemptions for replica in self.gateway.replicas.values())
         return PoolReport(
+            **asdict(self.outcome.results(joules, preemptions, self.rungs)),
             name=self.name,
             replicas=len(self.gateway.replicas),
-            runs_offered=runs.runs_offered,
-            runs_finished=finished,
-            runs_outgrown=runs.runs_outgrown,
-            joules=joules,
-            joules_per_finished_run=joules / finished if finished else None,
-            tokens_per_second_per_agent_p5=runs.tokens_per_second_per_agent_p5,
             objective_tokens_per_second=self.pool.spec.objective.tokens_per_second_per_agent_p5,
-            ttft_seconds_p50=runs.ttft_seconds_p50,
-            ttft_seconds_p99=runs.ttft_seconds_p99,
-            run_seconds_mean=runs.run_seconds_mean,
-            run_seconds_p50=runs.run_seconds_p50,
-            run_seconds_p95=runs.run_seconds_p95,
-            recomputed_ratio=tally.recomputed_ratio,
-            turns=tally.turns,
-            output_tokens=tally.output_tokens,
-            prefilled_tokens=tally.prefilled_tokens,
-            turns_held=tally.held,
-            sessions_returned=tally.returned,
-            sessions_moved=tally.moved,
-            preemptions=sum(replica.preemptions for replica in self.gateway.replicas.values()),
-            runs_successful=tally.successes if self.rungs else None,
-            joules_per_successful_run=joules / tally.successes if self.rungs and tally.successes else None,
-            sourced=all(rung.sourced for rung in self.rungs),
-            turns_retried=tally.retried,
-            lost_tokens=tally.lost_tokens,
-            sessions_migrated=tally.migrated,
         )
