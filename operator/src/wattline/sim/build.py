@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from wattline.api.base import CLASSES, PowerClass
-from wattline.api.inferencepool import InferencePool
 from wattline.api.powernode import GpuOrder, ReplicaOrder
 from wattline.model.fleet import Fleet, full_name
 from wattline.model.orders import gpu_order, replica_order
@@ -143,9 +142,5 @@ def _node(
 
 def _class_of(fleet: Fleet, node: str) -> PowerClass:
     """Return the keenest class of a node's pools."""
-    classes = [_power_class(pool) for pool, _ in fleet.endpoints_on(node)]
+    classes = [pool.spec.power_class for pool, _ in fleet.endpoints_on(node)]
     return min(classes, key=CLASSES.index, default=PowerClass.STANDARD)
-
-
-def _power_class(pool: InferencePool) -> PowerClass:
-    return pool.spec.power_class
