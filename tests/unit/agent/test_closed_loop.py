@@ -1,6 +1,6 @@
 """The device loop on GPUs with physics: one overshoot at most, and no GPU ever has to slow itself down."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,8 @@ class Machine:
 
     rig: Rig
     gpus: list[Gpu]
+    fifths: list[float] = field(default_factory=list)
+    """Mean draw of every fifth of a second since the start."""
 
     def run(
         self, seconds: int, order: PowerNodeSpec | None = None, generation: int = 1, load: Load = FULL_LOAD
@@ -37,8 +39,10 @@ class Machine:
             for _ in range(5):
                 self.rig.governor.tick(self.rig.at_seconds)
                 self.rig.at_seconds = round(self.rig.at_seconds + 0.2, 3)
+                joules = sum(gpu.energy_joules for gpu in self.gpus)
                 for gpu in self.gpus:
                     gpu.advance(self.rig.at_seconds, load)
+                self.fifths.append((sum(gpu.energy_joules for gpu in self.gpus) - joules) / 0.2)
             draws.append(sum(gpu.watts for gpu in self.gpus))
         return draws
 
@@ -104,9 +108,9 @@ def test_no_gpu_has_to_slow_itself_down(tmp_path, inlet_celsius):
 RAMPED = but(FULL, ramp_up_watts_per_second=60.0)
 
 
-def risen(draws: list[float], seconds: int = 5) -> float:
-    """Return the fastest rise over so many seconds, in watts per second."""
-    return max((late - early) / seconds for early, late in zip(draws, draws[seconds:], strict=False))
+def risen(fifths: list[float]) -> float:
+    """Return the largest rise over any second, in watts."""
+    return max(late - early for early, late in zip(fifths, fifths[5:], strict=False))
 
 
 def test_a_budget_that_rises_is_used_as_fast_as_the_ramp_allows_and_no_faster(tmp_path):
@@ -114,7 +118,7 @@ def test_a_budget_that_rises_is_used_as_fast_as_the_ramp_allows_and_no_faster(tm
     here.run(90, but(RAMPED, budget_watts=900.0))
     draws = here.run(40, RAMPED, generation=2)
 
-    assert risen(draws) <= 60.0 * 1.1
+    assert risen(here.fifths[-5 * 40 :]) <= 60.0
     assert draws[-1] >= 1200.0
     assert max(draws) <= 1428.0
 
@@ -143,8 +147,8 @@ def test_after_an_emergency_the_node_comes_back_by_its_ramp(tmp_path):
     level = EmergencyLevel(level="row", budget_watts=700.0, duration_seconds=20.0)
     here.run(60, but(RAMPED, emergency=(level,)))
     here.rig.hear(EmergencySeen(level="row", number=1, way="http"))
-    draws = here.run(60)
+    draws = here.run(90)
 
     assert max(draws[1:19]) <= 700.0
-    assert risen(draws[19:]) <= 60.0 * 1.1
+    assert risen(here.fifths[-5 * 71 :]) <= 60.0
     assert draws[-1] >= 1200.0

@@ -67,7 +67,7 @@ def test_a_clock_goes_up_in_steps_the_device_supports():
 def test_pools_do_not_jump_together():
     first = decide(ramped(order(0), order(1)), NodeState(), seen(limited(0), limited(1), at_seconds=1.0))
     second = decide(
-        ramped(order(0), order(1)), first.state, seen(limited(0, 490.0), limited(1), at_seconds=2.0)
+        ramped(order(0), order(1)), first.state, seen(limited(0, 490.0), limited(1), at_seconds=3.0)
     )
 
     assert [round(first.targets[uuid].limit_watts) > 410 for uuid in ("G0", "G1")] == [True, False]

@@ -1,7 +1,8 @@
 """A node's ramp: its groups' steps of clock and limit, cut into pieces that ``policy.smooth`` pays for.
 
 What a step will draw is predicted from what the group draws now: a GPU at its limit draws what the limit allows; else
-its draw follows the clock, by the steepest curve there is. So the prediction errs upwards, and the ramp is kept.
+its draw follows the clock, by the steepest curve there is. So the prediction errs upwards, and the ramp is kept; at low
+clocks, where draw follows the clock least, much of it stays unused.
 """
 
 from collections.abc import Mapping, Sequence
