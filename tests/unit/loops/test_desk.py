@@ -1,7 +1,9 @@
 """The desk places turns where memory is, holds first turns, and owes everybody else an answer."""
 
 import random
+from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +13,7 @@ from wattline.loops.desk import Desk
 from wattline.loops.turns import Ask, DeskSpec
 from wattline.model.context import Extent
 from wattline.policy import admit, route
+from wattline.policy.admit import AdmitSpec
 
 
 def desk(*replicas, capacity=100_000, mode=route.Mode.WATTLINE, admission=True, growth_room=0.0):
@@ -125,6 +128,62 @@ def test_an_adopted_session_starts_at_once_and_counts():
     made.arrive(ask("child", 5_000, owed=True), 0.0)
     made.arrive(ask("other", 1_000, adopted=True), 0.0)
     assert placed(made) == {"other": "r0"}
+
+
+@pytest.mark.parametrize(
+    "happens",
+    [
+        pytest.param(lambda made: made.finished("a"), id="a session ends"),
+        pytest.param(lambda made: made.ended(("a", 1), 1.0, context("a", 20_000)), id="a context shrinks"),
+        pytest.param(
+            lambda made: made.replica("r0", usable=True, capacity_tokens=200_000), id="a replica holds more"
+        ),
+        pytest.param(
+            lambda made: made.replica("r1", usable=True, capacity_tokens=100_000), id="a replica comes up"
+        ),
+        pytest.param(lambda made: made.lost("r0"), id="a replica loses its memory"),
+        pytest.param(
+            lambda made: setattr(made.ledger, "tokens_per_unit", 0.25),
+            id="a unit is found to be fewer tokens",
+        ),
+        pytest.param(
+            lambda made: setattr(
+                made, "spec", replace(made.spec, admit=AdmitSpec(Memory(never_above=1.0), growth_room=0.0))
+            ),
+            id="the pool's memory rule is another",
+        ),
+    ],
+)
+def test_a_turn_that_was_told_to_wait_starts_once_that_makes_room(happens):
+    made = desk()
+    made.arrive(ask("a", 60_000), 0.0)
+    made.arrive(ask("b", 38_000), 0.0)
+    placed(made)
+    assert placed(made, 0.5) == {}
+    happens(made)
+    assert list(placed(made, 1.0)) == ["b"]
+
+
+def test_a_turn_that_waits_for_the_thrash_to_pass_starts_by_time_alone():
+    made = desk(growth_room=0.0)
+    for session in ("a", "b"):
+        made.arrive(ask(session, 40_000), 0.0)
+    assert len(placed(made)) == 2
+    made.prefilled(("a", 1), 0.0, 35_000.0, 20_000.0)
+    made.arrive(ask("c", 5_000), 0.0)
+    assert placed(made, 0.0) == {}
+    assert made.held_because is admit.Why.THRASHING
+    assert placed(made, 600.0) == {"c": "r0"}
+
+
+def test_a_forecast_that_falls_lets_a_turn_start():
+    made = desk(growth_room=1.0)
+    made.arrive(ask("a", 30_000), 0.0)
+    made.arrive(ask("b", 10_000), 0.0)
+    made.growth = admit.Growth(turns=1000, ended=1, tokens=500_000)
+    assert placed(made) == {"a": "r0"}
+    made.growth = admit.Growth(turns=1000, ended=900, tokens=1000)
+    assert placed(made) == {"b": "r0"}
 
 
 def test_what_can_never_fit_is_answered_at_once():

@@ -9,7 +9,8 @@ had come later or earlier than it did.
 from collections.abc import Hashable, Iterator, Sequence
 
 from wattline.loops.line import Line
-from wattline.loops.turns import Answer, Ask, DeskSpec, ReplicaState, Seat, Waiting
+from wattline.loops.room import Room
+from wattline.loops.turns import Answer, Ask, DeskSpec, Seat, Waiting
 from wattline.model.context import Context
 from wattline.model.ledger import Ledger
 from wattline.policy import admit, route
@@ -24,7 +25,7 @@ class Desk:
         self.growth = admit.Growth()
         self.held_because: admit.Why | None = None
         """Why the first of the held turns could not start when it was last tried."""
-        self._replicas = {name: ReplicaState() for name in replicas}
+        self._room = Room(replicas, self.ledger)
         self._route_state = route.RouteState()
         self._seats: dict[Hashable, Seat] = {}
         self._let_in = 0
@@ -33,9 +34,6 @@ class Desk:
         """By session."""
         self._running_at: dict[str, int] = {}
         """By home of the session."""
-        self._asking: Ask | None = None
-        self._added: dict[str, tuple[tuple[int, float] | None, int]] = {}
-        """What the turn that asks would add to each replica: one that waits asks again at every event."""
         self._inside: dict[Hashable, Waiting] = {}
         self._adopted, self._owed, self._first = Line(), Line(), Line()
 
@@ -43,8 +41,7 @@ class Desk:
 
     def replica(self, name: str, *, usable: bool, capacity_tokens: int | None) -> None:
         """Note how a replica is; one that is gone takes no turns, and its sessions go elsewhere."""
-        seen = self._replicas.setdefault(name, ReplicaState())
-        seen.usable, seen.capacity_tokens = usable, capacity_tokens
+        self._room.note(name, usable=usable, capacity_tokens=capacity_tokens)
 
     def lost(self, name: str) -> None:
         """Note that a replica lost its memory: nothing is resident there any more."""
@@ -54,7 +51,7 @@ class Desk:
     def forget(self, name: str, at_seconds: float) -> None:
         """Forget a replica that left for good and runs nothing: its sessions start elsewhere, and are owed that."""
         self.lost(name)
-        self._replicas.pop(name, None)
+        self._room.forget(name)
         for turn, waiting in list(self._inside.items()):
             if self._seats[waiting.ask.session].home == name:
                 self._owed.join(self._inside.pop(turn), at_seconds)
@@ -83,14 +80,11 @@ class Desk:
         ask = self._running.get(turn)
         seat = None if ask is None else self._seats.get(ask.session)
         if seat is not None:
-            seen = self._replicas[seat.home]
-            seen.state = seen.state.prefilled(
-                self.spec.admit, at_seconds, prefilled_tokens, recomputed_tokens
-            )
+            seen, spec = self._room.replicas[seat.home], self.spec.admit
+            state = seen.state.prefilled(spec, at_seconds, prefilled_tokens, recomputed_tokens)
             if seat.turns and seen.capacity_tokens:
-                seen.state = seen.state.returned(
-                    self.spec.admit, prefilled_tokens, recomputed_tokens, seen.capacity_tokens
-                )
+                state = state.returned(spec, prefilled_tokens, recomputed_tokens, seen.capacity_tokens)
+            self._room.learn(seat.home, state)
 
     def ended(
         self, turn: Hashable, at_seconds: float, context: Context | None = None, tokens: int | None = None
@@ -210,8 +204,8 @@ class Desk:
         ask = waiting.ask
         seat = self._seats[ask.session]
         routing = route.Ask(seat.home, seat.turns_at_home)
-        home = self._glance(seat.home)
-        seen = [home] if route.stays(self.spec.route, routing, home) else self._seen(ask)
+        home = self._room.glance(seat.home)
+        seen = [home] if route.stays(self.spec.route, routing, home) else self._room.seen(ask, self.growth)
         decision = route.decide(self.spec.route, self._route_state, routing, seen)
         replica, why = decision.replica, admit.Why.ROOM if self.spec.admission else admit.Why.OFF
         if self.spec.admission and replica != seat.home:
@@ -242,6 +236,14 @@ class Desk:
         returning = seat is not None or ask.owed
         if returning and at_seconds - waiting.since_seconds >= self.spec.patience_seconds:
             self._make_room(ask, seat, at_seconds)
+        else:
+            self.held_because = self._room.denied(self.spec, self.growth, ask)
+            if self.held_because is not None:
+                return None
+        if self.spec.admission and not ask.adopted and self.spec.route.mode is not route.Mode.ROUND_ROBIN:
+            self.held_because = self._room.full(self.spec, self.growth, ask, at_seconds, returning=returning)
+            if self.held_because is not None:
+                return None
         hopeless = True
         last: tuple[route.Why, admit.Why] = (route.Why.NONE_USABLE, admit.Why.CAPACITY_UNKNOWN)
         for decision, seen in self._candidates(ask, seat):
@@ -261,14 +263,14 @@ class Desk:
                 )
             hopeless &= verdict.hopeless
             last = (decision.why, verdict.why)
-        self.held_because = self.held_because or last[1]
+        self.held_because = last[1]
         return Answer(ask.turn, None, *last) if hopeless else None
 
     def _candidates(
         self, ask: Ask, seat: Seat | None
     ) -> Iterator[tuple[route.RouteDecision, route.ReplicaSeen | None]]:
         """Yield the replica the routing policy chooses, then the others, emptiest first."""
-        seen = self._seen(ask)
+        seen = self._room.seen(ask, self.growth)
         home = None if seat is None else seat.home
         best = route.decide(self.spec.route, self._route_state, route.Ask(home), seen)
         yield best, next((each for each in seen if each.name == best.replica), None)
@@ -281,55 +283,7 @@ class Desk:
     def _verdict(
         self, seen: route.ReplicaSeen | None, at_seconds: float, *, returning: bool
     ) -> admit.AdmitDecision:
-        if seen is None:
-            return admit.AdmitDecision(admitted=False, why=admit.Why.CAPACITY_UNKNOWN)
-        return admit.decide(
-            self.spec.admit,
-            self.growth,
-            self._replicas[seen.name].state,
-            admit.AdmitSeen(
-                at_seconds,
-                seen.resident_tokens,
-                seen.capacity_tokens if seen.usable else None,
-                self._counted(seen.name).sessions,
-                seen.added_tokens,
-                returning,
-            ),
-        )
-
-    def _seen(self, ask: Ask) -> list[route.ReplicaSeen]:
-        return [self._look(ask, name) for name in self._replicas]
-
-    def _look(self, ask: Ask, name: str) -> route.ReplicaSeen:
-        """Return a replica as it stands for a turn."""
-        known = self._counted(name)
-        if self._asking is not ask:
-            self._asking = ask
-            self._added.clear()
-        kept = self._added.get(name)
-        if kept is None or kept[0] != known.held_at:
-            added = self.ledger.added_tokens(ask.session, name, ask.context, ask.tokens)
-            self._added[name] = known.held_at, added
-        else:
-            added = kept[1]
-        resident = known.resident_tokens
-        expected = self.growth.peak_tokens(resident + added, known.sessions + 1)
-        return route.ReplicaSeen(name, known.usable, resident, known.capacity_tokens, added, expected)
-
-    def _counted(self, name: str) -> ReplicaState:
-        """Return what is known of a replica, with what it holds now: counted anew only where that has changed."""
-        known, ledger = self._replicas[name], self.ledger
-        held_at = ledger.changes(name), ledger.tokens_per_unit
-        if known.held_at != held_at:
-            known.held_at = held_at
-            known.resident_tokens = ledger.resident_tokens(name)
-            known.sessions = ledger.session_count(name)
-        return known
-
-    def _glance(self, name: str) -> route.ReplicaSeen:
-        """Return a replica as it stands, whoever asks: all that is needed to know that a session stays."""
-        known = self._counted(name)
-        return route.ReplicaSeen(name, known.usable, known.resident_tokens, known.capacity_tokens, 0.0)
+        return self._room.verdict(self.spec, self.growth, seen, at_seconds, returning=returning)
 
     def _seated(self, ask: Ask, replica: str, answer: Answer) -> Answer:
         seat = self._seats.get(ask.session)
@@ -360,13 +314,9 @@ class Desk:
     def _make_room(self, ask: Ask, seat: Seat | None, at_seconds: float) -> None:
         """Put sessions whose tool has run longest back to pending until the turn fits at its home."""
         home = "" if seat is None else seat.home
-        if home not in self._replicas:
-            home = min(self._replicas, key=self.ledger.resident_tokens, default="")
-        if (
-            home not in self._replicas
-            or not self._replicas[home].usable
-            or self._replicas[home].capacity_tokens is None
-        ):
+        if home not in self._room.replicas:
+            home = self._room.emptiest()
+        if not self._room.usable(home):
             return
         idle = sorted(
             (
@@ -380,7 +330,7 @@ class Desk:
             key=lambda each: each[:2],
         )
         for _, _, session in idle:
-            if self._verdict(self._look(ask, home), at_seconds, returning=True).admitted:
+            if self._verdict(self._room.look(ask, home, self.growth), at_seconds, returning=True).admitted:
                 return
             self._put_back(session, self._seats[session])
 
@@ -389,7 +339,7 @@ class Desk:
 
         The oldest go on and end; were everybody put back in turn, everybody would be computed again in turn.
         """
-        capacity, count = self._replicas[replica].capacity_tokens, self.ledger.session_count(replica)
+        capacity, count = self._room.replicas[replica].capacity_tokens, self.ledger.session_count(replica)
         resident = self.ledger.resident_tokens(replica)
         if not admit.goes_back(self.spec.admit, resident, capacity, count):
             return False

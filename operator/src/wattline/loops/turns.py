@@ -70,8 +70,8 @@ class ReplicaState:
     usable: bool = False
     capacity_tokens: int | None = None
     state: admit.AdmitState = field(default_factory=admit.AdmitState)
-    held_at: tuple[int, float] | None = None
-    """Which changes of the ledger, at which tokens to a unit, the two numbers below were counted after."""
+    counted_at: int = -1
+    """Which changes of the ledger the two numbers below were counted after."""
     resident_tokens: int = 0
     sessions: int = 0
 

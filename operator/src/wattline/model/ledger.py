@@ -43,10 +43,24 @@ class Ledger:
     """Resident tokens per replica and session."""
 
     def __init__(self, tokens_per_unit: float = 1.0) -> None:
-        self.tokens_per_unit = tokens_per_unit
-        """Tokens that one unit of an extent stands for; may be learnt while sessions are held."""
+        self.changes = 0
+        """How often anything held has changed, or its value: what was computed of it still holds at the same count."""
+        self._tokens_per_unit = tokens_per_unit
+        self._valued = 0
         self._entries: dict[Session, _Entry] = {}
         self._shelves: dict[Replica, _Shelf] = {}
+
+    @property
+    def tokens_per_unit(self) -> float:
+        """Tokens that one unit of an extent stands for; may be learnt while sessions are held."""
+        return self._tokens_per_unit
+
+    @tokens_per_unit.setter
+    def tokens_per_unit(self, ratio: float) -> None:
+        if ratio != self._tokens_per_unit:
+            self._tokens_per_unit = ratio
+            self._valued += 1
+            self.changes += 1
 
     def hold(self, session: Session, replica: Replica, context: Context, tokens: int | None = None) -> None:
         """Make a session hold ``context`` on ``replica`` and nothing else anywhere.
@@ -64,6 +78,7 @@ class Ledger:
         shelf.tokens += total
         shelf.units += units
         shelf.changes += 1
+        self.changes += 1
 
     def correct(self, session: Session, tokens: int) -> None:
         """Set the length of a held context to what the engine counted, prompt and output so far."""
@@ -72,6 +87,7 @@ class Ledger:
             shelf = self._shelves[entry.replica]
             shelf.tokens += tokens - entry.tokens
             shelf.changes += 1
+            self.changes += 1
             entry.tokens = tokens
 
     def release(self, session: Session) -> None:
@@ -84,6 +100,7 @@ class Ledger:
         shelf.tokens -= entry.tokens
         shelf.units -= entry.units
         shelf.changes += 1
+        self.changes += 1
         del shelf.sessions[session]
 
     def drop(self, replica: Replica) -> tuple[Session, ...]:
@@ -100,7 +117,7 @@ class Ledger:
             return 0
         if shelf.units == shelf.tree.units:
             return max(0, shelf.tokens)
-        twice = (shelf.units - shelf.tree.units) * self.tokens_per_unit
+        twice = (shelf.units - shelf.tree.units) * self._tokens_per_unit
         return max(0, shelf.tokens - int(twice))
 
     def added_tokens(
@@ -113,12 +130,12 @@ class Ledger:
             return max(0, total - entry.tokens)
         shelf = self._shelves.get(replica)
         shared = 0 if shelf is None else shelf.tree.shared(context)
-        return max(0, total - int(shared * self.tokens_per_unit))
+        return max(0, total - int(shared * self._tokens_per_unit))
 
-    def changes(self, replica: Replica) -> int:
-        """Return how often what a replica holds has changed: what was computed of it still holds at the same count."""
+    def changes_at(self, replica: Replica) -> int:
+        """Return the like of ``changes`` for what one replica holds."""
         shelf = self._shelves.get(replica)
-        return 0 if shelf is None else shelf.changes
+        return self._valued if shelf is None else self._valued + shelf.changes
 
     def tokens_of(self, session: Session) -> int:
         """Return the length of the context that a session holds, 0 if none."""
@@ -141,4 +158,4 @@ class Ledger:
         return 0 if shelf is None else len(shelf.sessions)
 
     def _tokens(self, units: int, tokens: int | None) -> int:
-        return round(units * self.tokens_per_unit) if tokens is None else tokens
+        return round(units * self._tokens_per_unit) if tokens is None else tokens
