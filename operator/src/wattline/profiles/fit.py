@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult, least_squares
 
 from wattline.api.modelprofile import Quantity
-from wattline.profiles.points import Point
+from wattline.profiles.points import Point, figure
 from wattline.world.curve import PERSEUS, PowerShape, voltage_curve
 from wattline.world.physics import EnginePhysics, Fit
 from wattline.world.power import PowerModel
@@ -117,19 +117,6 @@ def predicted(physics: EnginePhysics, power: PowerModel, point: Point) -> Steady
     return steady(physics, power, clock, point.service, limit_watts=point.cap_watts)
 
 
-def said(seen: Steady, quantity: Quantity) -> float:
-    """Return one quantity of a prediction."""
-    match quantity:
-        case Quantity.WATTS:
-            return seen.watts
-        case Quantity.ITL:
-            return seen.itl_seconds
-        case Quantity.RATE:
-            return seen.tokens_per_second
-        case Quantity.TTFT:
-            return seen.ttft_seconds
-
-
 def relative_errors(
     physics: EnginePhysics, shape: PowerShape, points: Sequence[Point]
 ) -> list[dict[Quantity, float]]:
@@ -140,9 +127,9 @@ def relative_errors(
         seen = predicted(physics, power, point)
         out.append(
             {
-                quantity: said(seen, quantity) / value - 1.0
+                quantity: figure(seen, quantity) / value - 1.0
                 for quantity in Quantity
-                if (value := point.value(quantity)) is not None
+                if (value := figure(point, quantity)) is not None
             }
         )
     return out

@@ -7,7 +7,7 @@ from pydantic.alias_generators import to_camel
 
 from wattline.api.modelprofile import Quantity
 from wattline.profiles.fit import Fitted, Vector
-from wattline.profiles.points import Point
+from wattline.profiles.points import Point, figure
 
 LEAST_BATCHES = 4
 """Three to fit by while one is left out."""
@@ -42,7 +42,7 @@ def refusals(points: Sequence[Point], parameters: int) -> list[str]:
     if not points:
         return ["there are no points; give a file with at least four batch sizes"]
     out = []
-    counts = {quantity: sum(point.value(quantity) is not None for point in points) for quantity in Quantity}
+    counts = {quantity: sum(figure(point, quantity) is not None for point in points) for quantity in Quantity}
     batches = sorted({point.fold for point in points}, key=lambda fold: _mean_batch(points, fold))
     sizes = [_mean_batch(points, fold) for fold in batches]
     if counts[Quantity.WATTS] < 3:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from wattline.api.modelprofile import ModelProfile, ProfilePoint, Quantity
-from wattline.profiles.fit import said
+from wattline.profiles.points import figure
 from wattline.world.curve import PERSEUS
 from wattline.world.power import PowerModel
 from wattline.world.profiled import engine_of, shape_of
@@ -33,11 +33,6 @@ def _service(point: ProfilePoint) -> Service:
 
 
 def _cell(point: ProfilePoint, seen: Steady | None, quantity: Quantity) -> str:
-    value = {
-        Quantity.WATTS: point.watts,
-        Quantity.ITL: point.itl_seconds,
-        Quantity.RATE: point.tokens_per_second,
-        Quantity.TTFT: point.ttft_seconds,
-    }[quantity]
+    value = figure(point, quantity)
     measured = "-" if value is None else f"{value:.4g}"
-    return measured if seen is None else f"{measured} ({said(seen, quantity):.4g})"
+    return measured if seen is None else f"{measured} ({figure(seen, quantity):.4g})"
