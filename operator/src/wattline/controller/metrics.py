@@ -33,22 +33,24 @@ class BalanceCollector(Collector):
         last = self._tally.last
         if last is None:
             return
-        yield _gauge(
+        yield GaugeMetricFamily(
             "wattline_operator_pass_age_seconds",
             "Time since the last whole pass ended.",
             self._now() - last.at_seconds,
         )
-        yield _gauge(
+        yield GaugeMetricFamily(
             "wattline_operator_pass_duration_seconds", "How long the last whole pass took.", last.took_seconds
         )
-        yield _gauge("wattline_operator_epoch", "How often the leader has changed.", last.view.epoch)
+        yield GaugeMetricFamily(
+            "wattline_operator_epoch", "How often the leader has changed.", last.view.epoch
+        )
         yield from _domains(last)
         yield from _nodes(last)
         yield from _pools(last)
         yield from _workflows(last)
 
     def _loop(self) -> Iterator[Metric]:
-        yield _gauge(
+        yield GaugeMetricFamily(
             "wattline_operator_leading", "Whether this process is the one that acts.", self._tally.leading
         )
         passes = CounterMetricFamily(
@@ -167,9 +169,3 @@ def _add(family: GaugeMetricFamily, labels: Sequence[str], value: float | None) 
 def _conditions(family: GaugeMetricFamily, name: str, conditions: Iterable[Condition]) -> None:
     for each in conditions:
         family.add_metric([name, each.type, each.status, each.reason], 1)
-
-
-def _gauge(name: str, what: str, value: float) -> Metric:
-    family = GaugeMetricFamily(name, what)
-    family.add_metric([], float(value))
-    return family

@@ -56,15 +56,21 @@ class GatewayMetrics(Collector):
             ),
         ):
             yield histogram(f"wattline_gateway_{name}", what, "pool", spreads)
-        yield _gauge("wattline_gateway_sessions", "Agent sessions that are known.", len(gateway.sessions))
-        yield _gauge("wattline_gateway_turns", "Requests under way, held ones included.", len(gateway.turns))
-        yield _gauge(
+        yield GaugeMetricFamily(
+            "wattline_gateway_sessions", "Agent sessions that are known.", len(gateway.sessions)
+        )
+        yield GaugeMetricFamily(
+            "wattline_gateway_turns", "Requests under way, held ones included.", len(gateway.turns)
+        )
+        yield GaugeMetricFamily(
             "wattline_gateway_adopting",
             "Whether sessions of an earlier gateway are let in.",
             gateway.adopting,
         )
         yield from _recorded(gateway.record.log)
-        yield _gauge("wattline_gateway_draining", "Whether the gateway is stopping.", gateway.draining)
+        yield GaugeMetricFamily(
+            "wattline_gateway_draining", "Whether the gateway is stopping.", gateway.draining
+        )
 
     def _replicas(self) -> Iterator[Metric]:
         labels = ["pool", "replica"]
@@ -199,9 +205,3 @@ def registry(gateway: "Gateway") -> CollectorRegistry:
     made.register(GatewayMetrics(gateway))
     ProcessCollector(registry=made)
     return made
-
-
-def _gauge(name: str, what: str, value: float) -> Metric:
-    family = GaugeMetricFamily(name, what)
-    family.add_metric([], float(value))
-    return family
