@@ -7,6 +7,7 @@ from typing import Any
 
 from wattline_agent.config import Config
 from wattline_agent.settings_given import VARIABLE, given
+from wattline_agent.urls import url_of
 
 BOX_STATE = ".wattline"
 NODE_STATE = "/var/lib/wattline"
@@ -22,7 +23,7 @@ def configured(asked: argparse.Namespace) -> Config:
     if asked.cluster:
         state, runtime = state or NODE_STATE, runtime or NODE_RUNTIME
     port = asked.listen.rpartition(":")[2]
-    advertise = asked.advertise or (_url(asked.pod_ip, port) if asked.pod_ip else "")
+    advertise = asked.advertise or (url_of(asked.pod_ip, port) if asked.pod_ip else "")
     return Config(
         node=asked.node,
         state=str(Path(state or BOX_STATE).resolve()),
@@ -247,10 +248,6 @@ def _flag(
 ) -> None:
     """Add a flag whose default is an environment variable, and name that in its help."""
     to.add_argument(name, default=os.environ.get(variable) or default, help=f"{text} [{variable}]", **more)
-
-
-def _url(address: str, port: str) -> str:
-    return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
 
 
 def _service(text: str) -> str:

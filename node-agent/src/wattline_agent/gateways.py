@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from wattline.doors.clock import Clock
 from wattline_agent.settings import DEFAULTS, Settings
+from wattline_agent.urls import url_of
 
 log = logging.getLogger("wattline-node-agent")
 
@@ -47,7 +48,7 @@ class Gateways:
                 self._complain(f"{self._host} has no addresses now: {error.strerror or error}")
             else:
                 self._complaint = ""
-                self.urls = tuple(sorted({_url(address, self._port) for address in found}))
+                self.urls = tuple(sorted({url_of(address, self._port) for address in found}))
             await self._clock.sleep_until(now + self._settings.gateway_names_seconds)
 
     def _complain(self, what: str) -> None:
@@ -60,7 +61,3 @@ async def addresses(host: str, port: int) -> Iterable[str]:
     """Ask the system's resolver."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return {str(each[4][0]) for each in found}
-
-
-def _url(address: str, port: int) -> str:
-    return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
