@@ -25,7 +25,7 @@ class FileOrders:
         self._settings = settings
         self._node = node
         self._clock = clock
-        self._marks: dict[Path, object] = {}
+        self._marks: dict[Path, files.Mark | None] = {}
         self._complaint = ""
         self.looked = True
         self.pods: tuple[PodGpus, ...] = ()
@@ -87,7 +87,7 @@ class FileOrders:
         )
 
     def _changed(self, path: Path) -> bool:
-        seen = _mark(path)
+        seen = files.mark(path)
         if path in self._marks and self._marks[path] == seen:
             return False
         self._marks[path] = seen
@@ -98,11 +98,3 @@ class FileOrders:
         if what != self._complaint:
             self._complaint = what
             log.warning("%s; the last order stays", what)
-
-
-def _mark(path: Path) -> object:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_mtime_ns, found.st_ino, found.st_size

@@ -7,7 +7,7 @@ stand in ``STATE/<plural>/``, never beside the manifests; ``STATE/leases/<root d
 import asyncio
 import os
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,9 +29,6 @@ from wattline.model.state import Lease
 WATCH_SECONDS = 0.2
 """How often files are looked at, in world seconds."""
 
-Print = tuple[Path, int, int, int]
-"""A file with its time of change, size and number: another one when the file is."""
-
 Declared = TypeVar("Declared", PowerDomain, InferencePool, AgentWorkflow)
 
 
@@ -50,7 +47,7 @@ class FilesCluster:
         self._epoch = epoch
         self._new_uid = new_uid
         self._fleet = Fleet()
-        self._declared: tuple[frozenset[Print], Fleet] | None = None
+        self._declared: tuple[frozenset[tuple[Path, folder.Mark]], Fleet] | None = None
 
     async def snapshot(self) -> ClusterView:
         """Return everything there is, without the agents' readings, or raise `ClusterError`."""
@@ -132,14 +129,14 @@ class FilesCluster:
 
     def _load(self) -> Fleet:
         """Return what is declared; files that did not change since are not read again."""
-        prints = frozenset(_print(path) for path in manifest_files(self._manifests))
-        if self._declared is not None and self._declared[0] == prints:
+        marks = folder.marks(manifest_files(self._manifests))
+        if self._declared is not None and self._declared[0] == marks:
             return self._declared[1]
         try:
             fleet = load(self._manifests)
         except ManifestError as error:
             raise ClusterError(f"the manifests have problems:\n{error}") from error
-        self._declared = prints, fleet
+        self._declared = marks, fleet
         return fleet
 
     def _node(self, name: str) -> NodeView:
@@ -169,30 +166,17 @@ async def watch(
 
     Polls times of change: five looks a second at a handful of files cost nothing, and work on every file system.
     """
-    seen = _prints(manifests, state)
+    seen = _marks(manifests, state)
     while True:
         await clock.sleep_until(clock.now() + every_seconds)
-        now = _prints(manifests, state)
+        now = _marks(manifests, state)
         if now != seen:
             nudge.set()
         seen = now
 
 
-def _prints(manifests: Sequence[Path], state: Path) -> frozenset[Print]:
-    agents = (state / PowerNode.plural).glob("*.status.yaml")
-    return frozenset(_print(path) for path in _all([*manifest_files(manifests), *agents]))
-
-
-def _all(paths: Iterable[Path]) -> Iterable[Path]:
-    return (path for path in paths if path.exists())
-
-
-def _print(path: Path) -> Print:
-    try:
-        stat = path.stat()
-    except OSError:
-        return path, 0, 0, 0
-    return path, stat.st_mtime_ns, stat.st_size, stat.st_ino
+def _marks(manifests: Sequence[Path], state: Path) -> frozenset[tuple[Path, folder.Mark]]:
+    return folder.marks([*manifest_files(manifests), *(state / PowerNode.plural).glob("*.status.yaml")])
 
 
 def _counted(thing: Declared, was: Declared | None) -> Declared:

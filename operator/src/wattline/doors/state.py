@@ -3,7 +3,7 @@
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +14,9 @@ from wattline.model.errors import ClusterError
 
 T = TypeVar("T", bound=BaseModel)
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+Mark = tuple[int, int, int]
+"""A file's time of change, number and size: another one when the file is."""
 
 
 def read(path: Path, model: type[T]) -> T | None:
@@ -33,6 +36,20 @@ def read(path: Path, model: type[T]) -> T | None:
         raise ClusterError(
             f"{path}: not a {model.__name__}: {first}; remove the file if nobody needs it"
         ) from error
+
+
+def mark(path: Path) -> Mark | None:
+    """Return the mark of a file; None where there is none that can be looked at."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size
+
+
+def marks(paths: Iterable[Path]) -> frozenset[tuple[Path, Mark]]:
+    """Return the marks of the files that are there: the same ones as long as nothing is written, added or taken away."""
+    return frozenset((path, found) for path in paths if (found := mark(path)) is not None)
 
 
 def write(path: Path, thing: BaseModel, *, durable: bool = False) -> None:

@@ -27,18 +27,18 @@ class FilesSource:
         self._clock = clock
         self._period_seconds = period_seconds
         self._addresses = Addresses(state_folder)
-        self._seen = _prints(manifests)
+        self._seen = state.marks(_files(manifests))
 
     def first(self) -> Served:
         """Return what the manifests declare, or raise `ManifestError`."""
-        self._seen = _prints(self._manifests)
+        self._seen = state.marks(_files(self._manifests))
         return Served.of_fleet(load(self._manifests))
 
     async def changes(self, take: Callable[[Served], None]) -> None:
         """Take changes of the manifests, until cancelled; wrong ones are reported and change nothing."""
         while True:
             await self._clock.sleep_until(self._clock.now() + self._period_seconds)
-            now = _prints(self._manifests)
+            now = state.marks(_files(self._manifests))
             if now == self._seen:
                 continue
             self._seen = now
@@ -61,17 +61,15 @@ class Addresses:
 
     def __init__(self, state_folder: Path) -> None:
         self._folder = state_folder / "powernodes"
-        self._known: dict[Path, tuple[tuple[int, int], str, str]] = {}
+        self._known: dict[Path, tuple[state.Mark, str, str]] = {}
 
     def read(self) -> dict[str, str]:
         """Return node and address of every agent; files are parsed only where they changed."""
-        found: dict[Path, tuple[tuple[int, int], str, str]] = {}
+        found: dict[Path, tuple[state.Mark, str, str]] = {}
         for path in sorted(self._folder.glob("*.status.yaml")):
-            try:
-                stat = path.stat()
-            except OSError:
+            mark = state.mark(path)
+            if mark is None:
                 continue
-            mark = (stat.st_mtime_ns, stat.st_ino)
             if path in self._known and self._known[path][0] == mark:
                 found[path] = self._known[path]
                 continue
@@ -85,18 +83,6 @@ class Addresses:
                 found[path] = (mark, answer.metadata.name, answer.status.address)
         self._known = found
         return {node: address for _, node, address in found.values() if address}
-
-
-def _prints(folders: Sequence[Path]) -> frozenset[tuple[Path, int, int]]:
-    """Return what tells whether a manifest changed."""
-    prints = set()
-    for path in _files(folders):
-        try:
-            stat = path.stat()
-        except OSError:
-            continue
-        prints.add((path, stat.st_mtime_ns, stat.st_size))
-    return frozenset(prints)
 
 
 def _files(folders: Sequence[Path]) -> list[Path]:
