@@ -393,7 +393,7 @@ def _tell(machine: Machine, what: str, value):
     reading = machine.device.read("GPU-0")
     margin = reading.margin_celsius
     margin = None if margin is None else float(margin)
-    return replace(reading, margin_celsius=margin, event_seconds=())  # the driver alone counts events
+    return reading._replace(margin_celsius=margin, event_seconds=())  # the driver alone counts events
 
 
 class TestCallsOfTheAgent:

@@ -42,7 +42,7 @@ class Die:
             self.at_seconds, watts, watts, self.energy_joules, 700, 1980, float(round(self.thermal.celsius)),
             None, EventReason(0), persistence=True,
         )  # fmt: skip
-        return replace(seen, **changes)
+        return seen._replace(**changes)
 
     def taught(self, rounds=4):
         for _ in range(rounds):

@@ -252,7 +252,7 @@ def test_steps_have_what_devices_leave_of_the_ramp():
     """One of two devices keeps its half by itself: the other steps by half of the ramp, and not by the whole."""
     low = GpuReading(0, 300, 300, 0, 300, 990, 60, 30, EventReason.SW_POWER_CAP, persistence=True)
     here = spec(order(0), order(1), ramp_up_watts_per_second=300.0)
-    decision = decide(here, NodeState(), seen(gpu(0, reading=replace(low, ramp=OWN)), gpu(1, reading=low)))
+    decision = decide(here, NodeState(), seen(gpu(0, reading=low._replace(ramp=OWN)), gpu(1, reading=low)))
 
     assert limits(decision)["G0"] == 700
     assert 300 < limits(decision)["G1"] <= 460

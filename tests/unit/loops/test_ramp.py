@@ -1,7 +1,5 @@
 """A node's ramp: what a step is predicted to draw decides how far it goes now."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,8 +13,8 @@ from wattline.model.gpu import EventReason, Ramp
 def limited(index=0, watts=400.0, **changes):
     """A GPU that stands at its limit."""
     each = gpu(index, watts=watts, limit=watts, **changes)
-    reading = replace(each.reading, reasons=EventReason.SW_POWER_CAP, clock_mhz=1500)
-    return replace(each, reading=reading)
+    reading = each.reading._replace(reasons=EventReason.SW_POWER_CAP, clock_mhz=1500)
+    return each._replace(reading=reading)
 
 
 def ramped(*orders, up=100.0, down=None, **changes):
@@ -111,10 +109,9 @@ def test_heat_makes_a_step_downwards_urgent():
 
 def test_devices_that_smooth_their_own_power_are_let_go():
     own = limited()
-    own = replace(
-        own,
-        reading=replace(
-            own.reading, ramp=Ramp(on=True, preset=0, up_watts_per_second=3.0, floor_percent=0.0)
+    own = own._replace(
+        reading=own.reading._replace(
+            ramp=Ramp(on=True, preset=0, up_watts_per_second=3.0, floor_percent=0.0)
         ),
     )
     decision = decide(ramped(order(0), up=3.0), NodeState(), seen(own))

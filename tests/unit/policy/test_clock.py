@@ -1,7 +1,6 @@
 """The clock of a replica: cheapest that keeps agents fast, learnt from what the replica shows."""
 
 import math
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -52,7 +51,7 @@ class Plant:
             clock_mhz=self.clock,
             limit_bound=False,
         )
-        decision = decide(SPEC, BOUNDS, self.state, replace(seen, **changes))
+        decision = decide(SPEC, BOUNDS, self.state, seen._replace(**changes))
         self.state, self.clock = decision.state, decision.clock_mhz or CLOCKS[-1]
         self.asked.append(self.clock)
         self.whys.append(decision.why)

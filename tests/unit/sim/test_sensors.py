@@ -46,11 +46,11 @@ def test_real_temperatures_are_whole_degrees_and_their_margin_too():
 
 def test_late_readings_are_those_of_the_step_before_but_limits_are_those_of_now():
     view, [first, second, third, _] = View(Sensors(late=True)), readings()
-    third = replace(third, limit_watts=400.0, asked_watts=400.0)
+    third = third._replace(limit_watts=400.0, asked_watts=400.0)
 
     assert view.gpu("GPU-0", first) == first
     assert view.gpu("GPU-0", second) == first
-    assert view.gpu("GPU-0", third) == replace(second, limit_watts=400.0, asked_watts=400.0)
+    assert view.gpu("GPU-0", third) == second._replace(limit_watts=400.0, asked_watts=400.0)
 
 
 def test_the_gateways_answer_and_the_engines_counters_are_a_second_old():

@@ -75,7 +75,7 @@ def _levels(held: Held, domain: PowerDomain, nodes: tuple[NodeView, ...]) -> dic
         may = may_draw_watts(node) if node.name in standing else 0.0
         mine = (Claim(node.name, may, may, may),) if node.name in standing else held.claims[node.name]
         claims += [
-            NodeClaim(held.tree.hangs_on[node.name], replace(claim, demand_watts=claim.ceiling_watts))
+            NodeClaim(held.tree.hangs_on[node.name], claim._replace(demand_watts=claim.ceiling_watts))
             for claim in mine
         ]
         parts[node.name] = [claim.name for claim in mine]

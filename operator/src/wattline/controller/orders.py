@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from wattline.api.powernode import LeaseRef, PowerNodeSpec
 from wattline.controller import claims as claiming
@@ -161,7 +160,7 @@ def _shared(
             claims = held.claims[node.name]
         for claim in claims:
             asked = claim.floor_watts if resting else claim.demand_watts
-            sub.append(NodeClaim(domain, replace(claim, demand_watts=asked)))
+            sub.append(NodeClaim(domain, claim._replace(demand_watts=asked)))
         parts[node.name] = [claim.name for claim in claims]
     grants = {grant.name: grant for grant in share(held.tree.claims(observed_too=observed_too), sub)}
     return {node: claiming.together(node, [grants[part] for part in names]) for node, names in parts.items()}

@@ -6,7 +6,7 @@ predicted. The bound rises again as far as the draw, by the steepest curve there
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from wattline.model.gpu import EventReason, GpuReading
 
@@ -29,8 +29,7 @@ NEAR_LIMIT_RATIO = 0.9
 """Ours: the power-cap event counts only this near to the limit; alone it also means peak current (B200 note)."""
 
 
-@dataclass(frozen=True, slots=True)
-class CeilingState:
+class CeilingState(NamedTuple):
     """The bound, and how much of the recent time the group stood at its limit."""
 
     top_mhz: int | None = None

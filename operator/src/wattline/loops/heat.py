@@ -5,7 +5,7 @@ tells others is its own heat alone, so that two nodes never hold each other back
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from wattline.api.powernode import GpuOrder
 from wattline.loops.seen import GpuSeen
@@ -15,8 +15,7 @@ DETAIL = {True: "a GPU of this group is about to slow itself down", False: "a GP
 """By whether it is an emergency."""
 
 
-@dataclass(frozen=True, slots=True)
-class Warmth:
+class Warmth(NamedTuple):
     """What heat leaves a group."""
 
     top_mhz: int | None = None
@@ -84,7 +83,7 @@ def claims(asked: Sequence[Claim], hot: Mapping[str, Warmth]) -> list[Claim]:
     if not any(hot[claim.name].emergency for claim in asked):
         return list(asked)
     return [
-        replace(claim, demand_watts=claim.floor_watts, ceiling_watts=claim.floor_watts)
+        claim._replace(demand_watts=claim.floor_watts, ceiling_watts=claim.floor_watts)
         if hot[claim.name].emergency
         else claim
         for claim in asked

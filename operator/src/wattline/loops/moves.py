@@ -1,8 +1,8 @@
 """In which order limits may be written: tightening first, and a raise only into watts that were read back as free."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import floor, fsum
+from typing import NamedTuple
 
 from wattline.model.bounds import bound_watts, limit_for
 from wattline.model.gpu import GpuIdentity
@@ -11,8 +11,7 @@ STEP_WATTS = 5.0
 """Ours: smaller changes of a limit are not worth a driver call, unless the budget needs them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """One GPU of the node's budget: what it is, and the limit read back (None: not known, counted at most)."""
 
     identity: GpuIdentity

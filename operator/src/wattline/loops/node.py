@@ -9,8 +9,9 @@ budget as long as the devices' least limits fit it. ``loops.moves`` says in whic
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import fsum
+from typing import NamedTuple
 
 from wattline.api.powernode import PowerNodeSpec
 from wattline.loops import ceiling, heat, ramp, want, watts
@@ -52,8 +53,7 @@ class NodeState:
     """What was made of the order, which is seldom another one."""
 
 
-@dataclass(frozen=True, slots=True)
-class GpuTarget:
+class GpuTarget(NamedTuple):
     """What one GPU is to be set to."""
 
     limit_watts: float
@@ -147,8 +147,7 @@ def decide(spec: PowerNodeSpec, state: NodeState, seen: NodeSeen) -> NodeDecisio
 def _slower(target: GpuTarget, now: ramp.Setting) -> GpuTarget:
     """Return how far a GPU goes now on its way to its target."""
     limit_moves, clock_moves = now.limit_watts != target.limit_watts, now.clock_mhz != target.clock_mhz
-    return replace(
-        target,
+    return target._replace(
         limit_watts=now.limit_watts,
         clock_mhz=now.clock_mhz,
         limit_why="Ramp" if limit_moves else target.limit_why,
@@ -160,8 +159,7 @@ def _slower(target: GpuTarget, now: ramp.Setting) -> GpuTarget:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Clocked:
+class _Clocked(NamedTuple):
     clock_mhz: int | None
     why: str
     detail: str

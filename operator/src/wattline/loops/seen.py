@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from wattline.model.bounds import bound_watts
 from wattline.model.gpu import GpuIdentity, GpuReading
@@ -10,8 +11,7 @@ ReplicaKey = tuple[str, str]
 """Pool and name of a replica."""
 
 
-@dataclass(frozen=True, slots=True)
-class GpuSeen:
+class GpuSeen(NamedTuple):
     """One ordered GPU as its agent knows it."""
 
     identity: GpuIdentity
@@ -45,8 +45,7 @@ class GpuSeen:
         return bound_watts(self.identity.product, self.limit_watts, self.identity.max_watts)
 
 
-@dataclass(frozen=True, slots=True)
-class ReplicaSeen:
+class ReplicaSeen(NamedTuple):
     """One replica as gateway and engine say; what is not known is None."""
 
     resident_tokens: int | None = None

@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from wattline.model.context import Context
 from wattline.policy import admit, route
@@ -19,8 +20,7 @@ class DeskSpec:
     that takes minutes, or an agent whose sub-agents wait, must not hold everybody else's answers back."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """One turn that wants to run."""
 
     turn: Hashable
@@ -36,8 +36,7 @@ class Ask:
     """How much later than it did it seems to come where turns wait (policy.order)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What becomes of a turn; no replica means that it can never run here."""
 
     turn: Hashable

@@ -5,15 +5,14 @@ its limit therefore wants all it can use, and goes on wanting it for a while aft
 every burst; its neighbours' unused watts pay for it.
 """
 
-from dataclasses import dataclass
 from math import inf
+from typing import NamedTuple
 
 HOLD_SECONDS = 10.0
 """Ours: longer than the pauses between the prompts of a busy replica; 5 s and 20 s do the same within noise."""
 
 
-@dataclass(frozen=True, slots=True)
-class WantState:
+class WantState(NamedTuple):
     """When the group last stood at its limit."""
 
     limited_at_seconds: float = -inf

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import IntFlag, StrEnum
 from functools import lru_cache
+from typing import NamedTuple
 
 
 class EventReason(IntFlag):
@@ -75,8 +76,7 @@ class GpuIdentity:
     """Whether it can smooth its own power (NVIDIA: power smoothing, Blackwell and later)."""
 
 
-@dataclass(frozen=True, slots=True)
-class GpuReading:
+class GpuReading(NamedTuple):
     """One reading of one GPU."""
 
     at_seconds: float

@@ -1,7 +1,7 @@
 """What is learnt of a replica, second by second: its models, the work it has, and how its slowest agent fares."""
 
 import math
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from wattline.model.pace import NEW, Pace, Work, rested, watched
 
@@ -17,8 +17,7 @@ TRIM_STEP = 0.004
 """How fast the slowest agent's share of the model's rate is learnt, per second; slow, as its sensor is."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClockSeen:
+class ClockSeen(NamedTuple):
     """One second of a replica."""
 
     at_seconds: float
@@ -41,8 +40,7 @@ class ClockSeen:
     """A power limit holds the clock down."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Window:
+class _Window(NamedTuple):
     """An observation being made: sums over the seconds since it began."""
 
     seconds: float = 0.0
@@ -54,8 +52,7 @@ class _Window:
     joules: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Learnt:
+class Learnt(NamedTuple):
     """All that one second hands to the next."""
 
     seen: ClockSeen | None = None
@@ -81,13 +78,13 @@ def after(state: Learnt, seen: ClockSeen, moved_at_seconds: float) -> Learnt:
     """Return the state after one more second was seen."""
     before = state.seen
     if before is None or seen.at_seconds <= before.at_seconds:
-        return replace(state, seen=seen)
+        return state._replace(seen=seen)
     seconds = seen.at_seconds - before.at_seconds
     prompt = seen.prompt_tokens_total - before.prompt_tokens_total
     cached = seen.cached_tokens_total - before.cached_tokens_total
     generated = seen.generation_tokens_total - before.generation_tokens_total
     if min(prompt, cached, generated) < 0 or seconds > 5.0:  # the engine was started again, or we slept
-        return replace(state, seen=seen, window=_Window())
+        return state._replace(seen=seen, window=_Window())
     prefill = max(0.0, prompt - cached)
     pace = state.pace
     if seen.running == 0 and before.running == 0 and generated == 0 and prefill == 0:

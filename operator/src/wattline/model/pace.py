@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from wattline.model.fit import Fit, learn, prior
 from wattline.model.residuals import NONE_SEEN, Residuals
@@ -20,8 +20,7 @@ _AGENTS = 32.0
 _GHZ = 1000.0
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(NamedTuple):
     """What a replica did in a stretch of time without a change of clock, per second."""
 
     clock_mhz: float
@@ -43,8 +42,7 @@ class Work:
         return self.generated_per_second / max(self.running, 1e-9)
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(NamedTuple):
     """Learned models of one replica; every prediction holds for the work it is asked about."""
 
     time: Fit | None = None
@@ -159,8 +157,7 @@ def watched(pace: Pace, work: Work) -> Pace:
     ghz_power = _power_features(ghz, work.running, work.prefill_per_second)
     time = pace.time or _time_prior(1.0 / max(steps, 1e-3), ghz)
     power = pace.power or _power_prior(work.watts, ghz)
-    return replace(
-        pace,
+    return pace._replace(
         time=learn(time, features, 1.0, noise=0.15, memory=MEMORY_WINDOWS),
         time_errors=pace.time_errors.after(work.clock_mhz, _relative(1.0, time.predict(features))),
         power=learn(power, ghz_power, work.watts, noise=0.05 * most, memory=MEMORY_WINDOWS),

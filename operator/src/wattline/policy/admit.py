@@ -20,8 +20,9 @@ because of them would feed itself.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from wattline.api.memory import Memory
 
@@ -64,8 +65,7 @@ class AdmitSpec:
     """Prefilled tokens in the window below which the share says nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Growth:
+class Growth(NamedTuple):
     """How sessions grow and end, learnt from turns.
 
     Starts from a prior worth twenty sessions: 37 turns (KAIROS, arXiv 2604.16682: the mean of its sessions) of
@@ -82,8 +82,7 @@ class Growth:
     def turn(self, grown_tokens: float) -> "Growth":
         """Return what is known after one more turn, which made a context longer (or shorter) by so much."""
         fade = 1 - 1 / self.memory_turns if self.turns > self.memory_turns else 1.0
-        return replace(
-            self,
+        return self._replace(
             turns=self.turns * fade + 1,
             ended=self.ended * fade,
             tokens=self.tokens * fade + grown_tokens,
@@ -91,7 +90,7 @@ class Growth:
 
     def end(self) -> "Growth":
         """Return what is known after one more session ended."""
-        return replace(self, ended=self.ended + 1)
+        return self._replace(ended=self.ended + 1)
 
     def peak_tokens(self, resident_tokens: float, sessions: int) -> float:
         """Return the forecast peak of what ``sessions`` that hold so much now will hold together."""
@@ -107,8 +106,7 @@ class Growth:
         return sessions * lifetime_growth * math.exp(math.log1p(-ending) * turns_to_peak)
 
 
-@dataclass(frozen=True, slots=True)
-class AdmitState:
+class AdmitState(NamedTuple):
     """What is remembered of one replica between decisions."""
 
     at_seconds: float = 0.0
@@ -125,13 +123,12 @@ class AdmitState:
         What had to be computed again says that too many were let in; what was new, that all is well.
         """
         step = (spec.recompute_ratio * tokens - recomputed) / capacity_tokens
-        return replace(self, level=min(1.0, max(spec.least_level, self.level + step)))
+        return self._replace(level=min(1.0, max(spec.least_level, self.level + step)))
 
     def prefilled(self, spec: AdmitSpec, at_seconds: float, tokens: float, recomputed: float) -> "AdmitState":
         """Return the state after a turn had ``tokens`` prefilled, ``recomputed`` of them not for the first time."""
         fade = self._fade(spec, at_seconds)
-        return replace(
-            self,
+        return self._replace(
             at_seconds=at_seconds,
             prefilled_tokens=self.prefilled_tokens * fade + tokens,
             recomputed_tokens=self.recomputed_tokens * fade + recomputed,
@@ -147,8 +144,7 @@ class AdmitState:
         return math.exp(-max(0.0, at_seconds - self.at_seconds) / spec.thrash_window_seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class AdmitSeen:
+class AdmitSeen(NamedTuple):
     """One replica and the context that asks to start on it."""
 
     at_seconds: float
@@ -163,8 +159,7 @@ class AdmitSeen:
     """The session was in before and is owed an answer: growth and thrash of others do not hold it."""
 
 
-@dataclass(frozen=True, slots=True)
-class AdmitDecision:
+class AdmitDecision(NamedTuple):
     """Whether it may start now."""
 
     admitted: bool

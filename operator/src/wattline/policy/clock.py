@@ -21,9 +21,9 @@ never seen, it goes up.
 import math
 from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from typing import NamedTuple
 
 from wattline.api.powernode import ReplicaOrder
 from wattline.model.learnt import NOTHING, ClockSeen, Learnt, after
@@ -60,16 +60,14 @@ class Why(StrEnum):
     SAVING = "SavingEnergy"
 
 
-@dataclass(frozen=True, slots=True)
-class ClockBounds:
+class ClockBounds(NamedTuple):
     """Clocks that may be asked for."""
 
     clocks_mhz: tuple[int, ...]
     """Supported and inside all bounds, slowest first; the last one means full speed."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClockState:
+class ClockState(NamedTuple):
     """What one second hands to the next."""
 
     learnt: Learnt = NOTHING
@@ -80,8 +78,7 @@ class ClockState:
     moved_at_seconds: float = -math.inf
 
 
-@dataclass(frozen=True, slots=True)
-class ClockDecision:
+class ClockDecision(NamedTuple):
     """What the GPUs of a replica are to be set to."""
 
     state: ClockState

@@ -15,6 +15,7 @@ would reverse the imbalance. A replica that is away, stale or of unknown capacit
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from wattline.api.inferencepool import Routing
 from wattline.api.memory import Memory
@@ -49,16 +50,14 @@ class RouteSpec:
     mode: Mode = Mode.WATTLINE
 
 
-@dataclass(frozen=True, slots=True)
-class RouteState:
+class RouteState(NamedTuple):
     """What is remembered of a pool between decisions."""
 
     dispatched: int = 0
     """Turns given out so far, for round robin."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReplicaSeen:
+class ReplicaSeen(NamedTuple):
     """One replica as it stands, and what the asking context would add there."""
 
     name: str
@@ -91,8 +90,7 @@ class ReplicaSeen:
         return self.resident_tokens + self.added_tokens <= share * self.capacity_tokens
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """The session that asks."""
 
     home: str | None = None
@@ -100,8 +98,7 @@ class Ask:
     turns_at_home: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class RouteDecision:
+class RouteDecision(NamedTuple):
     """Where the turn goes; nowhere if no replica can be used."""
 
     state: RouteState

@@ -18,6 +18,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from wattline.api.base import PowerClass
 
@@ -35,8 +36,7 @@ class Why(StrEnum):
     FLOORS_EXCEED_BUDGET = "FloorsExceedBudget"
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """What one node or group can use."""
 
     name: str
@@ -50,8 +50,7 @@ class Claim:
     weight: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class NodeClaim:
+class NodeClaim(NamedTuple):
     """A claim under a domain."""
 
     domain: str
@@ -67,8 +66,7 @@ class DomainClaim:
     parent: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(NamedTuple):
     """What a claim gets."""
 
     name: str

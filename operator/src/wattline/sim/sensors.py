@@ -5,7 +5,7 @@ refreshed every 5 s (`sim.rates`).
 """
 
 from collections.abc import Hashable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from wattline.loops.seen import ReplicaSeen
 from wattline.model.gpu import GpuReading
@@ -44,13 +44,13 @@ class View:
         if step:
             celsius = round(now.celsius / step) * step
             margin = now.margin_celsius
-            now = replace(
-                now, celsius=celsius, margin_celsius=None if margin is None else round(margin / step) * step
+            now = now._replace(
+                celsius=celsius, margin_celsius=None if margin is None else round(margin / step) * step
             )
         if not self._sensors.late:
             return now
         before, self._gpus[uuid] = self._gpus.get(uuid, now), now
-        return replace(before, limit_watts=now.limit_watts, asked_watts=now.asked_watts)
+        return before._replace(limit_watts=now.limit_watts, asked_watts=now.asked_watts)
 
     def replica(self, key: Hashable, now: ReplicaSeen) -> ReplicaSeen:
         """Return what is seen of a replica that is like ``now``."""
