@@ -11,8 +11,8 @@ PAPER = Paper(
     wired="Not yet: the study calls the policies; pools have a role, and nothing scales them by it.",
     study=study,
     unknown=(
-        "The appendix; which trace the ladder's percentages are from; the load at which they are taken: ours is 0.9 of the capacity of the step before.",
-        "Objectives: ours is five times what a request, or a mean one if that is longer, takes alone on the paper's baseline.",
+        "The appendix; the load at which the ladder's percentages are taken, but that it is a high one: ours is 0.9 of what its baseline can do at all.",
+        "The factor of its objectives: ours is eight times a median text, or a median request of one image, alone on its baseline.",
         "Stage times of its models: ours follow from parameters and patches at a stated share of an A100's arithmetic.",
     ),
 )

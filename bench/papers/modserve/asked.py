@@ -55,16 +55,21 @@ class Client:
 
 
 def requests(
-    seed: int, count: int, dataset: str | None, windows: str | None, azure: str | None
+    seed: int,
+    count: int,
+    dataset: str | None,
+    windows: str | None,
+    azure: str | None,
+    share: float = IMAGE_SHARE,
 ) -> list[Request]:
-    """Return so many requests with a mean gap of one."""
+    """Return so many requests with a mean gap of one, a share of them with images."""
     rng = Random(f"modserve {seed}")
-    images = round(count * IMAGE_SHARE)
-    asked = [*_images(rng, images, dataset, windows), *_texts(rng, count - images, azure)]
+    images = round(count * share)
+    asked = [*_images(rng, images, share, dataset, windows), *_texts(rng, count - images, 1.0 - share, azure)]
     return sorted(asked, key=lambda each: each.at)
 
 
-def _images(rng: Random, count: int, dataset: str | None, windows: str | None) -> list[Request]:
+def _images(rng: Random, count: int, share: float, dataset: str | None, windows: str | None) -> list[Request]:
     clients = _GENERATED if dataset is None or windows is None else _clients(dataset, windows)
     total = sum(client.rate for client in clients)
     found: list[Request] = []
@@ -78,21 +83,19 @@ def _images(rng: Random, count: int, dataset: str | None, windows: str | None) -
             pictures = min(MOST_IMAGES, max(1, client.count.draw(rng)))
             sizes = tuple(max(1, client.image.draw(rng)) for _ in range(pictures))
             found.append(
-                Request(
-                    at / IMAGE_SHARE, max(1, client.text.draw(rng)), sizes, max(1, client.output.draw(rng))
-                )
+                Request(at / share, max(1, client.text.draw(rng)), sizes, max(1, client.output.draw(rng)))
             )
             at += gap * stretch
     return found[:count]
 
 
-def _texts(rng: Random, count: int, azure: str | None) -> list[Request]:
+def _texts(rng: Random, count: int, share: float, azure: str | None) -> list[Request]:
     rows = _GENERATED_TEXTS if azure is None else _conversations(azure)
     first, at = rng.randrange(len(rows)), 0.0
     found = []
     for index in range(count):
         gap, text, output = rows[(first + index) % len(rows)]
-        found.append(Request(at / (1.0 - IMAGE_SHARE), text, (), output))
+        found.append(Request(at / share, text, (), output))
         at += gap
     return found
 

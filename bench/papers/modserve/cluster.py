@@ -15,20 +15,20 @@ A100_FLOPS = 312e12
 REACHED = 0.4
 """Share of the arithmetic that encoding and prefill reach [assumption]."""
 FASTER = {1: 1.0, 2: 1.6, 4: 2.2}
-"""Encoder on so many GPUs against one [assumption: small layers scale badly]."""
-PREFILLED_FASTER = {1: 1.0, 2: 1.8, 4: 3.2}
+"""Encoder on so many GPUs against one [assumption: small layers scale badly]; on eight see the models."""
+PREFILLED_FASTER = {1: 1.0, 2: 1.8, 4: 3.2, 8: 5.1}
 """Prefill on so many GPUs [assumption]."""
 STEP_SECONDS = 0.004
 """Of any step beside its arithmetic [assumption]."""
 READ_BYTES_PER_SECOND = 0.7 * 2.039e12
 """Of a GPU's memory, as far as a step reaches it [assumption of the share]."""
 TEXT_BATCH_TOKENS = 4_096
-IMAGE_BATCH = 4
-"""Images that an encoder takes at once."""
+IMAGE_BATCH = 1
+"""Images that an encoder takes at once: its time grows with the batch as it is, so image instances forgo batching [P §4.2]."""
+ORDER_BY = 5.0
+"""For the order in a queue a request's own objective is so many times its own work: shorter ones go first [P §4.3]."""
 TRANSFER_SECONDS = 0.005
 """Of encoded images to the text server [P: P99 by RDMA]."""
-LATE = 5.0
-"""Objective: so many times what the request, or a mean one if that is longer, takes alone on the paper's baseline."""
 
 
 PIXELS_PER_TOKEN = 28 * 28
@@ -49,6 +49,8 @@ class Lmm:
     """For a token: two for each parameter."""
     weight_bytes: float
     """Of the language model, read in each step that gives running answers a token."""
+    encode_faster: float
+    """Encoder on eight GPUs against one."""
     all_tokens: bool
     """Whether image tokens are prefilled as text is (decoder-only), or attended to from the side (cross-attention)."""
 
@@ -60,10 +62,12 @@ class Lmm:
         return 256 * (tiles + (tiles > 1))
 
 
-CROSS = Lmm("cross-attention", 2 * 0.85e9, 2 * 9e9, 2 * 9.8e9, all_tokens=False)
-"""As Llama3.2-11B: an encoder of 0.85 billion parameters; every image is padded to four tiles of 1,601 patches."""
-DECODER = Lmm("decoder-only", 2 * 5.9e9 * 4.0, 2 * 20e9, 2 * 20e9, all_tokens=True)
-"""As InternVL2-26B: an encoder of 5.9 billion on tiles of 448 pixels and one of the whole, four patches for each token."""
+CROSS = Lmm("cross-attention", 2 * 0.85e9, 2 * 9e9, 2 * 9.8e9, encode_faster=2.0, all_tokens=False)
+"""As Llama3.2-11B: an encoder of 0.85 billion parameters, quickest on four GPUs [P]; every image is padded to four tiles of
+1,601 patches."""
+DECODER = Lmm("decoder-only", 2 * 5.9e9 * 4.0, 2 * 20e9, 2 * 20e9, encode_faster=2.9, all_tokens=True)
+"""As InternVL2-26B: an encoder of 5.9 billion, on eight GPUs 1.3 times as quick as on four [P, of NVLM-D's], on tiles of 448
+pixels and one of the whole, four patches for each token."""
 MODELS = {each.name: each for each in (CROSS, DECODER)}
 
 
@@ -78,6 +82,8 @@ class Fleet:
     """Of one GPU each; none: servers do everything."""
     ordered: bool = False
     spread: bool = False
+    """By least waiting tokens; else turn by turn, image by image where there are encoders: one request's images are encoded
+    side by side as soon as encoders are apart [P §5.2]."""
 
     @property
     def gpus(self) -> int:
@@ -90,7 +96,7 @@ class Stages:
     def __init__(self, model: Lmm, fleet: Fleet, encode_ratio: float = 1.0) -> None:
         rate = A100_FLOPS * REACHED
         gpus = 1 if fleet.encoders else fleet.gpus_each
-        self._encode = encode_ratio * model.encode_flops / rate / FASTER[gpus]
+        self._encode = encode_ratio * model.encode_flops / rate / {**FASTER, 8: model.encode_faster}[gpus]
         self._prefill = model.prefill_flops / rate / PREFILLED_FASTER[fleet.gpus_each]
         self._all = model.all_tokens
         self.decode_seconds = model.weight_bytes / READ_BYTES_PER_SECOND / fleet.gpus_each
@@ -114,12 +120,12 @@ class Stages:
 class _Server:
     """A queue and what is in work."""
 
-    def __init__(self, name: str, *, encoder: bool) -> None:
-        self.name, self.encoder = name, encoder
+    def __init__(self, name: str, waiting: dict[str, float], *, encoder: bool) -> None:
+        self.name, self.encoder, self.waiting = name, encoder, waiting
+        waiting[name] = 0.0
         self.line: deque[tuple[Any, ...]] = deque()
         self.heap: list[tuple[Any, ...]] = []
         self.busy = False
-        self.waiting_tokens = 0.0
         self.answers: list[float] = []
         """When running answers end."""
 
@@ -132,8 +138,11 @@ def first_tokens(asked: Sequence[Request], rate: float, fleet: Fleet, stages: St
 class _Play:
     def __init__(self, asked: Sequence[Request], rate: float, fleet: Fleet, stages: Stages) -> None:
         self._asked, self._rate, self._fleet, self._stages = asked, rate, fleet, stages
-        self._text = [_Server(f"{index:03d}", encoder=False) for index in range(fleet.servers)]
-        self._image = [_Server(f"{index:03d}", encoder=True) for index in range(fleet.encoders)]
+        self._texts: dict[str, float] = {}
+        """Tokens that wait or are in work, by server."""
+        self._images: dict[str, float] = {}
+        self._text = [_Server(f"{index:03d}", self._texts, encoder=False) for index in range(fleet.servers)]
+        self._image = [_Server(f"{index:03d}", self._images, encoder=True) for index in range(fleet.encoders)]
         self._turn = {"text": 0, "image": 0}
         self._left = [len(request.images) for request in asked]
         self._found = [0.0] * len(asked)
@@ -164,17 +173,16 @@ class _Play:
         if not images or not self._fleet.encoders:
             self._to_text(now, index)
         elif self._fleet.spread:
-            names = modal.spread(images, {each.name: each.waiting_tokens for each in self._image})
+            names = modal.spread(images, self._images)
             for tokens, name in zip(images, names, strict=True):
                 self._queue(now, self._image[int(name)], index, tokens)
         else:
-            server = self._next(self._image, "image")
             for tokens in images:
-                self._queue(now, server, index, tokens)
+                self._queue(now, self._next(self._image, "image"), index, tokens)
 
     def _to_text(self, now: float, index: int) -> None:
         if self._fleet.spread:
-            server = self._text[int(modal.least({each.name: each.waiting_tokens for each in self._text}))]
+            server = self._text[int(modal.least(self._texts))]
         else:
             server = self._next(self._text, "text")
         self._queue(now, server, index, self._stages.text_tokens(self._asked[index]))
@@ -184,11 +192,11 @@ class _Play:
         return servers[self._turn[kind]]
 
     def _queue(self, now: float, server: _Server, index: int, tokens: float) -> None:
-        server.waiting_tokens += tokens
+        server.waiting[server.name] += tokens
         if self._fleet.ordered:
             request = self._asked[index]
             work = self._stages.alone_seconds(request)
-            urgent = modal.urgency(request.at / self._rate, LATE * work, work)
+            urgent = modal.urgency(request.at / self._rate, ORDER_BY * work, work)
             self._count += 1
             heappush(server.heap, (urgent, self._count, index, tokens))
         else:
@@ -227,7 +235,7 @@ class _Play:
 
     def _encoded(self, now: float, server: _Server, batch: list[tuple[int, float]]) -> None:
         for index, tokens in batch:
-            server.waiting_tokens -= tokens
+            server.waiting[server.name] -= tokens
             self._left[index] -= 1
             if not self._left[index]:
                 self._at(now + TRANSFER_SECONDS, "arrives", index, None)
@@ -235,7 +243,7 @@ class _Play:
 
     def _answered(self, now: float, server: _Server, batch: list[tuple[int, float]]) -> None:
         for index, tokens in batch:
-            server.waiting_tokens -= tokens
+            server.waiting[server.name] -= tokens
             request = self._asked[index]
             self._found[index] = now - request.at / self._rate
             # while prefills go between, an answer's tokens come about half as fast [assumption]

@@ -56,9 +56,15 @@ def play(day: Day) -> dict[str, Any]:
         day.rate * day.one_work * (day.one_image_share * a + (1 - day.one_image_share) * b)
         for a, b in zip(images, texts, strict=True)
     ]
-    image, text, alike = (
+    theirs = [each * day.theirs_work / day.one_work for each in one]
+    image, text, alike, old = (
         _followed(load, busy)
-        for load, busy in ((apart[0], day.busy), (apart[1], day.busy), (one, day.one_busy))
+        for load, busy in (
+            (apart[0], day.busy),
+            (apart[1], day.busy),
+            (one, day.one_busy),
+            (theirs, day.theirs_busy),
+        )
     )
     gpu_hours = PERIOD_SECONDS / 3600
     return {
@@ -68,10 +74,8 @@ def play(day: Day) -> dict[str, Any]:
         * (_peak(apart[0], day.busy) + day.text_gpus * _peak(apart[1], day.busy)),
         "one": gpu_hours * day.one_gpus * sum(alike[0]),
         "one_peak": gpu_hours * day.one_gpus * len(one) * _peak(one, day.one_busy),
-        "theirs_peak": gpu_hours
-        * day.theirs_gpus
-        * len(one)
-        * _peak([each * day.theirs_work / day.one_work for each in one], day.theirs_busy),
+        "theirs": gpu_hours * day.theirs_gpus * sum(old[0]),
+        "theirs_peak": gpu_hours * day.theirs_gpus * len(one) * _peak(theirs, day.theirs_busy),
         "attained": min(image[1], text[1]),
         "one_attained": alike[1],
     }

@@ -15,6 +15,6 @@ PAPER = Paper(
     study=study,
     unknown=(
         "Transition phrases, warm-up, least number of chains, the measure of diversity and the tie rule: see the policy.",
-        "How alike thoughts are: the process here is assumed and moved in the sensitivities, not measured.",
+        "How alike thoughts are: the process here saves as many tokens as others measured with 64 chains; how much more alike wrong chains are is assumed. How many chains the headline is of: 64 here, as the later comparison has.",
     ),
 )

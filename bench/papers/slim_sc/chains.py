@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from bench.papers.slim_sc.items import RIGHT, Item
 
-from wattline.policy.prune import Ballot, Chain, PruneSeen, PruneSpec, Vote, decide, vote
+from wattline.policy.prune import Ballot, Chain, PruneSeen, PruneSpec, Vote, decide, least, vote
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,21 @@ def write(item: Item, spec: PruneSpec | None) -> Written:
     tokens = [int(length) for length in item.tokens]
     cut: list[int] = []
     if spec is not None:
+        ends = sorted(range(len(tokens)), key=tokens.__getitem__, reverse=True)
+        answered: list[str] = []
         for at, one, thoughts, pairs in item.near(spec.similarity):
+            while ends and (item.tokens[ends[-1]] <= at or ends[-1] in cut):
+                chain = ends.pop()
+                if chain not in cut:
+                    answered.append(str(item.answers[chain]))
+            if len(tokens) - len(cut) <= least(spec, len(tokens)):
+                break
             if tokens[one] <= at:
                 continue
             other = next(((near, other) for near, other in pairs if tokens[other] > at), None)
             if other is None:
                 continue
-            decision = decide(spec, _seen(item, tokens, cut, at, one, thoughts, other))
+            decision = decide(spec, _seen(item, answered, cut, at, one, thoughts, other))
             if decision.cut is not None:
                 ended = int(decision.cut)
                 tokens[ended] = int(at)
@@ -48,7 +56,7 @@ def write(item: Item, spec: PruneSpec | None) -> Written:
 
 def _seen(
     item: Item,
-    tokens: list[int],
+    answered: list[str],
     cut: list[int],
     at: float,
     one: int,
@@ -56,13 +64,12 @@ def _seen(
     other: tuple[float, int],
 ) -> PruneSeen:
     near, nearest = other
-    ended = [chain for chain, length in enumerate(tokens) if length <= at and chain not in cut]
     return PruneSeen(
         Chain(str(one), thoughts, float(item.own_similarity[one])),
         Chain(str(nearest), int(at / item.thought_tokens[nearest]), float(item.own_similarity[nearest])),
         near,
-        started=len(tokens),
-        left=len(tokens) - len(cut),
-        answers=[str(item.answers[chain]) for chain in ended],
+        started=len(item.tokens),
+        left=len(item.tokens) - len(cut),
+        answers=answered,
         toss=float(item.tosses[len(cut)]),
     )

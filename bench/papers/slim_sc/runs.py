@@ -12,7 +12,10 @@ from bench.papers.slim_sc.serving import Asked, serve
 from wattline.policy.prune import PruneSpec, Rule
 
 REGIMES = {regime.name: regime for regime in (REDUNDANT, HARD)}
-CHAINS = 16
+CHAINS = 64
+"""As many as Slim-SC was measured with by others (STEP, arXiv 2601.09093) [S]."""
+FEW = 16
+"""So few that all fit in the engine's memory."""
 FULL, THREE_QUARTERS, HALF, QUARTER = "SC-N", "SC-3N/4", "SC-N/2", "SC-N/4"
 RP, DP = "RP, the paper's", "DP, the paper's"
 GUARDED_RP, GUARDED_DP = "RP, guarded", "DP, guarded"
@@ -73,7 +76,17 @@ def play(sample: Sample) -> dict[str, dict[str, float]]:
     )
     sums: dict[str, dict[str, float]] = {
         name: dict.fromkeys(
-            ("right", "left", "tokens", "agreement", "seconds", "kv_token_seconds", "joules", "preemptions"),
+            (
+                "right",
+                "left",
+                "tokens",
+                "agreement",
+                "seconds",
+                "kv_token_seconds",
+                "kv_tokens",
+                "joules",
+                "preemptions",
+            ),
             0.0,
         )
         for name in POLICIES
@@ -91,22 +104,21 @@ def play(sample: Sample) -> dict[str, dict[str, float]]:
                 cost = serve([Asked(0.0, written.tokens)])
                 into["seconds"] += cost.seconds[0] / sample.served
                 into["kv_token_seconds"] += cost.kv_token_seconds / sample.served
+                into["kv_tokens"] += cost.kv_token_seconds / cost.seconds[0] / sample.served
                 into["preemptions"] += cost.preemptions / sample.served
                 into["joules"] += cost.joules / sample.served
     return sums
 
 
 def under_load(loaded: Loaded) -> dict[str, float]:
-    """Return what redundant-wrong questions cost that come at random moments; the first fifth is not counted."""
+    """Return what redundant-wrong questions of few chains cost that come at random moments; the first fifth is not counted."""
     rng = Random(f"slim-sc arrivals {loaded.seed}")
     rate = loaded.load * loaded.per_second
     at = 0.0
     asked = []
     for number in range(loaded.questions):
         at += rng.expovariate(1.0) / rate if rate else 0.0
-        asked.append(
-            Asked(at, _written(item(REDUNDANT, loaded.seed, number, CHAINS), loaded.policy, 20).tokens)
-        )
+        asked.append(Asked(at, _written(item(REDUNDANT, loaded.seed, number, FEW), loaded.policy, 20).tokens))
     cost = serve(asked)
     alone = (
         [serve([replace(one, at_seconds=0.0)]).seconds[0] for one in asked] if rate else list(cost.seconds)

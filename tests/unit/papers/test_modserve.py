@@ -64,11 +64,22 @@ def test_text_waits_behind_images_only_where_they_share_a_server():
     assert played(crowd, ONE)[-1] > 3 * played(crowd, APART)[-1]
 
 
-def test_images_of_one_request_are_encoded_in_several_places():
-    many = Request(0.0, 100, (6_404,) * 4, 10)
-    alone, spread = (played([many], Fleet(1, 4, 4, spread=on))[0] for on in (False, True))
+def test_images_go_to_the_encoder_with_least_waiting_where_they_are_spread():
+    crowd = [
+        Request(0.0, 100, (6_404,), 10),
+        Request(0.001, 100, (1_601,), 10),
+        Request(0.002, 100, (1_601,), 10),
+    ]
+    by_turns, spread = (played(crowd, Fleet(1, 4, 2, spread=on)) for on in (False, True))
 
-    assert alone > 3 * spread
+    assert spread[2] < by_turns[2]
+
+
+def test_images_of_one_request_are_encoded_side_by_side_as_soon_as_encoders_are_apart():
+    many = Request(0.0, 100, (6_404,) * 4, 10)
+    four, one = (played([many], Fleet(1, 4, encoders))[0] for encoders in (4, 1))
+
+    assert one > 3 * four
 
 
 def test_the_short_one_goes_first_by_urgency():
@@ -109,6 +120,23 @@ def test_the_most_load_is_within_the_objective_and_more_is_not():
     assert sweep.at_rate(sweep.replace(case, rate=2 * most["rate"]))["inside"] < sweep.WITHIN
 
 
+def test_what_misses_its_objective_even_idle_is_told_at_the_least_load():
+    case = Case("cross-attention", 8, 4, 0, False, False, 0, 200, None, None, None, late=0.5)
+    most = sweep.play(case)
+
+    assert most["inside"] < sweep.WITHIN
+    assert most["busy"] == pytest.approx(1 / 2**sweep.HALVINGS)
+
+
+@pytest.mark.parametrize("model", ["cross-attention", "decoder-only"])
+def test_objectives_are_of_one_image_whatever_a_request_has(model):
+    case = Case(model, 8, 4, 0, False, False, 0, 200, None, None, None)
+    text, image = sweep.alone_seconds(case)
+
+    assert (text, image) == sweep.alone_seconds(sweep.replace(case, seed=1, servers=2))
+    assert 0 < text < 0.2 < 10 * image
+
+
 DAY = Day(0, 400.0, None, 0.05, 0.03, 0.06, 0.6, 0.7, 0.6, 4, 4, 0.08, 0.5, 4)
 
 
@@ -117,6 +145,7 @@ def test_replicas_that_follow_cost_less_than_the_peak_and_hold_the_load():
 
     assert said["ours"] < said["ours_peak"]
     assert said["one"] < said["one_peak"]
+    assert said["theirs"] < said["theirs_peak"]
     assert said["attained"] > 0.95
     assert said == day.play(DAY)
 
