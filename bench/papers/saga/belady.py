@@ -45,13 +45,13 @@ def findings(runs: Runs) -> tuple[list[Finding], list[Table]]:
 
 
 def _around(runs: Runs, data: str | None) -> dict[int, list[Json]]:
-    """Return the recomputed tokens by tasks at once; short forms have one seed of the neighbours."""
+    """Return the recomputed tokens by tasks at once; of the neighbours on fewer seeds."""
     middle = in_memory(data)
     reach = runs.bench.pick(ci=0, reduced=2 if data is None else 0, full=3)
     hours = runs.bench.pick(ci=0.75, reduced=1.0, full=3.0)
-    full = runs.bench.form is Form.FULL
+    others = runs.bench.pick(ci=runs.seeds[:1], reduced=runs.seeds[:1], full=runs.few)
     seeds = {
-        count: runs.seeds if full or (count == middle and data is None) else runs.seeds[:1]
+        count: runs.seeds if count == middle and data is None else others
         for count in range(middle - reach, middle + reach + 1)
     }
     cases = [

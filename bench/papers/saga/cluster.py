@@ -3,13 +3,14 @@
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from math import inf
 from random import Random
 
 from bench.papers.saga.outcome import Access, Outcome
 from bench.papers.saga.rules import Rules
-from bench.papers.saga.worker import Turn, Worker, alone_seconds
+from bench.papers.saga.waiting import Turn
+from bench.papers.saga.worker import Worker, alone_seconds
 from bench.papers.saga.workers import Workers
 from bench.papers.saga.workload import TOOLS, Task
 
@@ -148,19 +149,22 @@ class Cluster:
         if live.home is not None and live.home is not worker:
             self._leaves(live)
         live.home = worker
-        worker.memory.says(turn.session, tool=None, waiting_seconds=1.0, pinned_until_seconds=0.0)
+        worker.memory.asks(turn.session)
         self._side.queue(worker, turn)
 
     def _worker_for(self, live: _Live) -> Worker:
+        home, above = live.home, self.rules.leaves_above
+        if (
+            home is not None
+            and self.rules.affinity
+            and (above is None or (at_home := self._side.load(home)) < above)
+        ):
+            return home
         loads = {worker.name: self._side.load(worker) for worker in self.workers}
         least = min(self.workers, key=lambda worker: (loads[worker.name], worker.name))
-        home = live.home
         if home is None or not self.rules.affinity:
             return least
-        above = self.rules.leaves_above
-        if above is None or loads[home.name] < above:
-            return home
-        return least if loads[least.name] * LEAST_LOAD_RATIO < loads[home.name] else home
+        return least if loads[least.name] * LEAST_LOAD_RATIO < at_home else home
 
     def _leaves(self, live: _Live) -> None:
         """A session leaves its home: what is there is garbage, known as such or not."""
@@ -181,7 +185,8 @@ class Cluster:
         step = live.task.steps[live.step]
         live.served += now - turn.started_seconds
         live.step += 1
-        self._growth = self._growth.turn(turn.tokens - live.tokens if live.tokens else turn.output_tokens)
+        if self.rules.admits:
+            self._growth = self._growth.turn(turn.tokens - live.tokens if live.tokens else turn.output_tokens)
         live.tokens = turn.tokens
         last = live.step == len(live.task.steps)
         shared = turn.opening_tokens if self.rules.shares_openings else 0
@@ -248,6 +253,7 @@ class Cluster:
             self.outcome.samples += 1
 
 
+@lru_cache(maxsize=10_000)
 def alone(task: Task) -> float:
     """Return what a task takes on an idle worker that has its tenant's opening."""
     seconds = sum(step.tool_seconds for step in task.steps[:-1])

@@ -55,7 +55,7 @@ def again(accesses: Sequence[Access], capacity_tokens: int, spec: RetainSpec | N
             if before is not None:
                 known = curves.get(before[1]) or Survival.prior(0.3, 5.0, 40.0, PRIOR_WEIGHT)
                 curves[before[1]] = known.after(now - before[0])
-            memory.says(access.session, tool=None, waiting_seconds=1.0)
+            memory.asks(access.session)
         else:
             hit = memory.take(access.session, access.tokens, access.known_tokens, now)
             assert hit is not None

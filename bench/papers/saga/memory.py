@@ -1,9 +1,7 @@
 """KV memory of one worker by session, in blocks: what runs is fixed, what is away may be given up as a policy says."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-
-from bench.papers.study import varied
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from wattline.model.survival import Survival
 from wattline.policy.retain import Kept, RetainSeen, RetainSpec, decide
@@ -21,6 +19,22 @@ class Away:
     next_use: float = float("inf")
     """Known to the oracle alone."""
 
+    def asks(self, waiting_seconds: float) -> None:
+        """Let its turn wait, and be expected to start after so long; nothing holds it any more."""
+        kept = self.kept
+        # Every turn does this: replace() takes four times as long.
+        self.kept = Kept(
+            kept.name, kept.tokens, kept.last_used_seconds, None, kept.ended, kept.reuse_ratio, 0.0, waiting_seconds
+        )  # fmt: skip
+
+    def holds(self, tokens: int) -> None:
+        """Let so many of its tokens be here."""
+        kept = self.kept
+        self.kept = Kept(
+            kept.name, tokens, kept.last_used_seconds, kept.tool, kept.ended, kept.reuse_ratio, kept.pinned_until_seconds,
+            kept.waiting_seconds,
+        )  # fmt: skip
+
 
 class Memory:
     """So many tokens; amounts are whole blocks."""
@@ -32,7 +46,7 @@ class Memory:
         self.curves = curves
         self.horizon_seconds = 60.0
         self._spec = spec
-        self._running_tokens = self._away_tokens = 0
+        self._running_tokens = self._away_tokens = self._ended_tokens = 0
 
     @property
     def free_tokens(self) -> int:
@@ -53,6 +67,13 @@ class Memory:
         away = self.away.get(session)
         return away.kept.tokens if away else 0
 
+    def missing_tokens(self, session: str, tokens: int) -> int:
+        """Return how much sessions that may come back have to give up for a turn's tokens, once those that ended have."""
+        away = self.away.get(session)
+        others = self._away_tokens - (away.kept.tokens if away else 0)
+        needed = self._running_tokens + blocks(tokens, up=True) + others - self.capacity_tokens
+        return max(0, needed - self._ended_tokens)
+
     def take(self, session: str, tokens: int, known_tokens: int, at_seconds: float) -> int | None:
         """Give a turn its tokens; return how many of its known ones are here, or none where there is no room."""
         tokens = blocks(tokens, up=True)
@@ -72,32 +93,46 @@ class Memory:
     def leave(self, kept: Kept, next_use: float = float("inf")) -> None:
         """Let a turn end; what it computed stays for as long as nobody needs the room."""
         self._running_tokens -= self.running.pop(kept.name)
-        self.away[kept.name] = Away(replace(kept, tokens=blocks(kept.tokens)), next_use)
-        self._away_tokens += blocks(kept.tokens)
+        away = self.away[kept.name] = Away(kept, next_use)
+        away.holds(blocks(kept.tokens))
+        self._away_tokens += away.kept.tokens
+        if kept.ended:
+            self._ended_tokens += away.kept.tokens
 
-    def says(self, session: str, **fields: object) -> None:
-        """Note something about a session that is away, if anything of it is here."""
+    def asks(self, session: str) -> None:
+        """Note that a session's turn waits, if anything of it is here."""
         away = self.away.get(session)
         if away is not None:
-            away.kept = varied(away.kept, fields)
+            away.asks(1.0)
+
+    def foresees(self, sessions: Iterable[str], start_seconds: float) -> None:
+        """Note that turns which wait start in this order, so long after each other."""
+        here = self.away
+        for index, session in enumerate(sessions, start=1):
+            if session in here:
+                here[session].asks(index * start_seconds)
 
     def drop(self, session: str) -> None:
         """Forget a session that is away."""
         away = self.away.pop(session, None)
         if away is not None:
             self._away_tokens -= away.kept.tokens
+            if away.kept.ended:
+                self._ended_tokens -= away.kept.tokens
 
     def _give_up(self, tokens: int, at_seconds: float) -> None:
         for name, given in self._chosen(tokens, at_seconds):
             away = self.away[name]
             self._away_tokens -= given
-            if not away.kept.ended:
+            if away.kept.ended:
+                self._ended_tokens -= given
+            else:
                 age = at_seconds - away.kept.last_used_seconds
                 self.horizon_seconds += 0.05 * (max(age, 1.0) - self.horizon_seconds)
             if given == away.kept.tokens:
                 del self.away[name]
             else:
-                away.kept = replace(away.kept, tokens=away.kept.tokens - given)
+                away.holds(away.kept.tokens - given)
 
     def _chosen(self, tokens: int, at_seconds: float) -> list[tuple[str, int]]:
         if self._spec is None:

@@ -48,12 +48,15 @@ def variation(runs: Runs, rows: Rows) -> tuple[list[Finding], Table]:
     """Return what tools of another spread and the same mean do to full."""
     values = runs.bench.pick(ci=(0.5, 3.0), reduced=(0.5, 3.0), full=(0.5, 1.0, 1.5, 2.0, 3.0))
     wanted = {f"{value:g}": runs.at(WHOLE, LOW, variation=value) for value in values}
-    probed = runs.bench.form is not Form.CI
-    if probed:
-        wanted |= {UNLEARNT: runs.at(UNLEARNT, LOW, variation=reasons.WILD)}
-        wanted |= {BASE: runs.at(WHOLE, HIGH, variation=reasons.WILD)}
-    found = runs.of(wanted)
-    unlearnt, high = found.pop(UNLEARNT, None), found.pop(BASE, None)
+    ends = {name: wanted.pop(name) for name in ("0.5", "3")}
+    found = runs.of(ends) | runs.of(wanted, runs.few)
+    unlearnt = high = None
+    if runs.bench.form is not Form.CI:
+        probed = {
+            UNLEARNT: runs.at(UNLEARNT, LOW, variation=reasons.WILD),
+            WHOLE: runs.at(WHOLE, HIGH, variation=reasons.WILD),
+        }
+        unlearnt, high = runs.of(probed, runs.few).values()
     told = tuple(
         (
             name,
@@ -61,12 +64,12 @@ def variation(runs: Runs, rows: Rows) -> tuple[list[Finding], Table]:
             f"{fmean(one['held_right'] for one in results):.1f} %",
             f"{fmean(one['again'] for one in results):.3f}",
         )
-        for name, results in found.items()
+        for name, results in sorted(found.items(), key=lambda item: float(item[0]))
     )
     steady, wild = found["0.5"], found["3"]
     tasks = stream(0, 200, None)
     share = tools_share(tasks, [alone(task) for task in tasks])
-    loaded = None if high is None else _mean(high) / _mean(rows[HIGH][WHOLE])
+    loaded = None if high is None else _mean(high) / _mean(rows[HIGH][WHOLE][: len(high)])
     return (
         [
             ratio(claims.VARIATION, wild, steady, "mean", reasons.tools(steady, wild, share, loaded)),
@@ -93,28 +96,29 @@ def carriers(runs: Runs, rows: Rows) -> tuple[Carrier, ...]:
             f"prefix-LRU over full {said}",
         )
     ]
+    compared = {name: rows[HIGH][name][: len(runs.few)] for name in (BASE, WHOLE, HELD)}
     for value in runs.bench.pick(ci=(), reduced=(3.0,), full=(0.5, 3.0)):
-        found = runs.of({name: runs.at(name, HIGH, variation=value) for name in (BASE, WHOLE)})
+        found = runs.of({name: runs.at(name, HIGH, variation=value) for name in (BASE, WHOLE)}, runs.few)
         out.append(
             Carrier(
                 f"spread of tool times, load {HIGH:g}",
                 f"the table's → CV {value:g}",
-                f"prefix-LRU over full {_ratio(rows[HIGH])} → {_ratio(found)}",
+                f"prefix-LRU over full {_ratio(compared)} → {_ratio(found)}",
             )
         )
     if runs.bench.form is Form.FULL:
         half = runs.hours / 2
-        short = runs.of({name: runs.at(name, HIGH, hours=half) for name in (BASE, WHOLE, HELD)})
+        short = runs.of({name: runs.at(name, HIGH, hours=half) for name in (BASE, WHOLE, HELD)}, runs.few)
         out.append(
             Carrier(
                 f"hours of arrivals, load {HIGH:g}: a cluster that thrashes does not come back",
                 f"{runs.hours:g} → {half:g}",
-                f"{_horizon(rows[HIGH])} → {_horizon(short)}",
+                f"{_horizon(compared)} → {_horizon(short)}",
             )
         )
     for value in (0.7, 1.3):
         at_once = round(value * in_memory(None))
-        seeds = runs.bench.pick(ci=runs.seeds[:1], reduced=runs.seeds[:1], full=runs.seeds)
+        seeds = runs.bench.pick(ci=runs.seeds[:1], reduced=runs.seeds[:1], full=runs.few)
         cases = [
             replace(runs.case(BASE, seed, at_once=at_once), workers=1, hours=1.0, memory=value)
             for seed in seeds

@@ -22,7 +22,9 @@ def study(bench: Bench) -> Study:
             "world of the study's own: batched decoding, chunked prefill at the house's step times, KV memory by session in blocks. "
             f"{runs.hours:g} h, of which {runs.warm_up_hours:g} h do not count, and half an hour to drain; loads are shares of the "
             f"{3600 * capacity:.0f} tasks/h and worker that {BASE} finishes at its best number at once ({at_best}). Every run begins "
-            "loaded: as many tasks as that load has under way stand anywhere between their first and last step, and do not count. No "
+            "loaded: as many tasks as that load has under way stand anywhere between their first and last step, and do not count. "
+            + _seeds(runs)
+            + "No "
             "speculative preload and no DRAM tier."
         ),
         trace=(
@@ -52,3 +54,10 @@ def study(bench: Bench) -> Study:
             "context to those that run. Holding new tasks back does (last rung)."
         ),
     )
+
+
+def _seeds(runs: Runs) -> str:
+    """Say how many seeds there are, where parts of the study have fewer."""
+    if runs.few == runs.seeds:
+        return ""
+    return f"Findings and the ladder are of {len(runs.seeds)} seeds, what carries them and spreads between the ends of {len(runs.few)}. "

@@ -1,5 +1,6 @@
 """The study world's runs, by rules, load and seed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import isfinite
@@ -10,7 +11,7 @@ from statistics import fmean
 from bench.papers.saga.cluster import PHYSICS, Cluster
 from bench.papers.saga.frozen import replayed
 from bench.papers.saga.rules import ABLATIONS, LADDER, PROBES
-from bench.papers.saga.workload import Task, stream
+from bench.papers.saga.workload import Stream
 from bench.papers.study import Bench, Json, varied
 
 from wattline.sim.arrivals import poisson
@@ -71,7 +72,7 @@ def frozen(case: Case) -> Json:
 
 def in_memory(data: str | None) -> int:
     """Return how many tasks' mean contexts fill a worker's memory."""
-    tasks = _tasks(0, 300, data, None)
+    tasks = _stream(0, data, None).first(300)
     sizes = [step.prompt_tokens + step.output_tokens for task in tasks for step in task.steps]
     return round(PHYSICS.capacity_tokens / fmean(sizes))
 
@@ -80,9 +81,9 @@ def _capacity(case: Case) -> int:
     return round(case.memory * PHYSICS.capacity_tokens)
 
 
-@lru_cache(maxsize=1)
-def _tasks(seed: int, count: int, data: str | None, variation: float | None) -> tuple[Task, ...]:
-    return tuple(stream(seed, count, None if data is None else Path(data), variation))
+@lru_cache(maxsize=2)
+def _stream(seed: int, data: str | None, variation: float | None) -> Stream:
+    return Stream(seed, None if data is None else Path(data), variation)
 
 
 def _cluster(case: Case) -> Cluster:
@@ -93,7 +94,7 @@ def _cluster(case: Case) -> Cluster:
     return Cluster(
         RULES[case.rules],
         case.workers,
-        _tasks(case.seed, count + under_way, case.data, case.variation),
+        _stream(case.seed, case.data, case.variation).first(count + under_way),
         moments=moments,
         at_once=case.at_once * case.workers,
         under_way=under_way,
@@ -109,10 +110,12 @@ class Runs:
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
-        self.workers = bench.pick(ci=2, reduced=2, full=16)
+        self.workers = bench.pick(ci=2, reduced=2, full=4)
         self.hours = bench.pick(ci=1.0, reduced=2.0, full=6.0)
         self.warm_up_hours = bench.pick(ci=0.25, reduced=0.25, full=0.5)
         self.seeds = list(bench.seeds())
+        self.few = self.seeds[:3]
+        """Seeds of what only shows what carries a finding."""
         found = bench.data("agentic/agentcgroup_llm_calls.csv.gz")
         self.recorded = None if found is None else str(found)
 
@@ -126,15 +129,18 @@ class Runs:
         most, at_once = self.capacity(BASE)
         return self.case(rules, 0, rate=load * most, under_way=round(load * at_once), **changed)
 
-    def of(self, wanted: dict[str, Case]) -> dict[str, list[Json]]:
+    def of(self, wanted: dict[str, Case], seeds: Sequence[int] | None = None) -> dict[str, list[Json]]:
         """Return the results of named cases, seed by seed, all of them played at once."""
-        cases = [replace(case, seed=seed) for case in wanted.values() for seed in self.seeds]
+        seeds = self.seeds if seeds is None else seeds
+        # All of a seed one after the other: they play the same tasks.
+        cases = [replace(case, seed=seed) for seed in seeds for case in wanted.values()]
         results = iter(self.bench.each(played, cases))
-        return {name: [next(results) for _ in self.seeds] for name in wanted}
+        by_seed = [{name: next(results) for name in wanted} for _ in seeds]
+        return {name: [one[name] for one in by_seed] for name in wanted}
 
     def closed(self, rules: str) -> dict[int, Json]:
         """Return what rules do on two workers with so many tasks a worker always open."""
-        numbers = self.bench.pick(ci=(26,), reduced=(24, 26, 28), full=(12, 16, 20, 22, 24, 26, 28, 30, 32))
+        numbers = self.bench.pick(ci=(26,), reduced=(24, 26, 28), full=(16, 20, 24, 26, 28, 30, 32))
         hours, warm_up = self.bench.pick(ci=(1.0, 0.25), reduced=(1.5, 0.5), full=(4.0, 1.0))
         cases = [Case(rules, 2, 0, hours, warm_up, at_once=at_once) for at_once in numbers]
         return dict(zip(numbers, self.bench.each(played, cases), strict=True))

@@ -5,36 +5,13 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
 from bench.papers.saga.memory import Memory, blocks
+from bench.papers.saga.waiting import Turn, Waiting
 
 from wattline.world.physics import EnginePhysics
 
 CHUNK_TOKENS = 2_048
 SLOTS = 64
 """Turns in a batch at most."""
-
-
-@dataclass(slots=True)
-class Turn:
-    """A step of a task that asks for the model."""
-
-    session: str
-    tenant: str
-    prompt_tokens: int
-    known_tokens: int
-    """Of the prompt, computed before."""
-    output_tokens: int
-    opening_tokens: int
-    arrived_seconds: float
-    carried_tokens: int = 0
-    """Of the known ones, brought along from another worker."""
-    started_seconds: float = 0.0
-    place: float = 0.0
-    """Key in its tenant's heap, least first."""
-
-    @property
-    def tokens(self) -> int:
-        """Memory that it needs."""
-        return self.prompt_tokens + self.output_tokens
 
 
 @dataclass(slots=True)
@@ -51,7 +28,7 @@ class Worker:
     physics: EnginePhysics
     memory: Memory
     shares_openings: bool = True
-    waiting: deque[Turn] = field(default_factory=deque)
+    waiting: Waiting = field(default_factory=Waiting)
     idle_since_seconds: float | None = 0.0
     """Since when nothing waits."""
     version: int = 0
@@ -93,6 +70,11 @@ class Worker:
         return (
             self.memory.running_tokens + blocks(turn.tokens - shared, up=True) <= self.memory.capacity_tokens
         )
+
+    def missing_tokens(self, turn: Turn) -> int:
+        """Return how much sessions that may come back would have to give up for a turn."""
+        shared = turn.opening_tokens if self.shares_openings else 0
+        return self.memory.missing_tokens(turn.session, turn.tokens - shared)
 
     def begin(self, turn: Turn, now: float) -> bool:
         """Take a turn in, if memory has room for it."""

@@ -1,13 +1,16 @@
 """The workers' side: queues, who is let in next, loads as policies see them, and stealing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from random import Random
+from typing import overload
 
 from bench.papers.saga.memory import Memory
 from bench.papers.saga.outcome import Outcome
 from bench.papers.saga.rules import Rules
-from bench.papers.saga.worker import SLOTS, Turn, Worker
+from bench.papers.saga.waiting import Turn
+from bench.papers.saga.worker import SLOTS, Worker
 
 from wattline.model.survival import Survival
 from wattline.policy import fair, steal
@@ -18,7 +21,6 @@ from wattline.world.physics import EnginePhysics
 MOVE_MEDIAN_SECONDS, MOVE_SIGMA = 0.230, 0.823
 """KV migration: lognormal of the paper's P50 and P95 [A, C]."""
 _STEAL, _FAIR = steal.StealSpec(), fair.FairSpec()
-_BEHIND = steal.Queued("", 0, 0.0, 0.0)
 
 
 class Workers:
@@ -54,7 +56,7 @@ class Workers:
         """Let a turn wait at a worker, and start if it can."""
         # While its turn waits, a task is served nothing: its place stays.
         turn.place = fair.place(_FAIR, self._run_seen(turn))
-        (worker.waiting.appendleft if front else worker.waiting.append)(turn)
+        worker.waiting.add(turn, front=front)
         worker.idle_since_seconds = None
         self._work(worker)
         if worker.waiting and self._rules.steals and not self._stealing:
@@ -73,12 +75,20 @@ class Workers:
         worker.version += 1
         version = worker.version
         if due < float("inf"):
-            self._events.at(due, lambda: self._work(worker) if worker.version == version else None)
+            self._events.at(due, partial(self._due, worker, version))
+
+    def _due(self, worker: Worker, version: int) -> None:
+        if worker.version == version:
+            self._work(worker)
 
     def _let_in(self, worker: Worker) -> None:
         now = self._events.now_seconds
         while worker.waiting and worker.running < SLOTS:
-            state, turn = self._next(worker)
+            heads = worker.waiting.heads() if self._rules.fair else {"": worker.waiting.first}
+            # Most of the time a full memory has room for nobody: then it does not matter whose turn it would be.
+            if not any(map(worker.fits, heads.values())):
+                break
+            state, turn = self._next(worker, heads)
             if not worker.fits(turn):
                 break
             self._foresee(worker, turn)
@@ -91,25 +101,19 @@ class Workers:
 
     def _foresee(self, worker: Worker, turn: Turn) -> None:
         """Note when those that wait will start, where somebody has to give way for a turn."""
-        memory = worker.memory
-        if self._rules.retain.mode is not Mode.NEXT_USE or memory.free_tokens >= turn.tokens:
-            return
-        order = sorted(worker.waiting, key=lambda one: one.place) if self._rules.fair else worker.waiting
-        for index, waiting in enumerate(order):
-            memory.says(waiting.session, waiting_seconds=(index + 1) * worker.start_seconds)
+        if self._rules.retain.mode is Mode.NEXT_USE and worker.missing_tokens(turn) > 0:
+            waiting = worker.waiting.by_place() if self._rules.fair else worker.waiting
+            worker.memory.foresees((one.session for one in waiting), worker.start_seconds)
 
-    def _next(self, worker: Worker) -> tuple[fair.FairState, Turn]:
+    def _next(self, worker: Worker, heads: Mapping[str, Turn]) -> tuple[fair.FairState, Turn]:
+        """Return whose turn is next of those who are first of their tenants, and the turns taken with it."""
         state = self._fair[worker.name]
         if not self._rules.fair:
-            return state, worker.waiting[0]
-        first: dict[str, Turn] = {}
-        for turn in worker.waiting:
-            if turn.tenant not in first or turn.place < first[turn.tenant].place:
-                first[turn.tenant] = turn
-        heads = {tenant: [self._run_seen(turn)] for tenant, turn in first.items()}
-        decision = fair.decide(_FAIR, state, self._events.now_seconds, heads)
+            return state, heads[""]
+        seen = {tenant: [self._run_seen(turn)] for tenant, turn in heads.items()}
+        decision = fair.decide(_FAIR, state, self._events.now_seconds, seen)
         assert decision is not None
-        return decision.state, first[decision.tenant]
+        return decision.state, heads[decision.tenant]
 
     def load(self, worker: Worker) -> float:
         """Return the paper's load."""
@@ -122,24 +126,14 @@ class Workers:
 
     def _seen(self, worker: Worker) -> steal.ReplicaSeen:
         memory = worker.memory
-        wait = worker.room_in_seconds()
-        # No more than so many move at once: of those behind them only the number counts.
-        head = [
-            steal.Queued(turn.session, turn.tokens, self._move_seconds(worker, turn), wait * (index + 1))
-            for index, turn in enumerate(islice(worker.waiting, _STEAL.most))
-        ]
         return steal.ReplicaSeen(
             worker.name,
             worker.running / SLOTS,
             memory.running_tokens / memory.capacity_tokens,
             memory.capacity_tokens - memory.running_tokens,
             worker.idle_since_seconds,
-            (*head, *(_BEHIND,) * (len(worker.waiting) - len(head))),
+            _Line(worker),
         )
-
-    def _move_seconds(self, worker: Worker, turn: Turn) -> float:
-        cached = worker.memory.cached_tokens(turn.session)
-        return min(0.323, worker.prefill_seconds_of(cached)) if cached else 0.0
 
     def _steal(self) -> None:
         self._stealing = False
@@ -163,3 +157,33 @@ class Workers:
             MOVE_MEDIAN_SECONDS * self._rng.lognormvariate(0.0, MOVE_SIGMA) if turn.carried_tokens else 0.0
         )
         self._events.at(self._events.now_seconds + seconds, lambda: self.queue(target, turn, front=True))
+
+
+class _Line(Sequence[steal.Queued]):
+    """A worker's queue as the policy sees it: how long it is, and those in front where it looks at them."""
+
+    def __init__(self, worker: Worker, skipped: int = 0) -> None:
+        self._worker, self._skipped = worker, skipped
+
+    def __len__(self) -> int:
+        return max(0, len(self._worker.waiting) - self._skipped)
+
+    @overload
+    def __getitem__(self, index: int) -> steal.Queued: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[steal.Queued]: ...
+    def __getitem__(self, index: int | slice) -> steal.Queued | Sequence[steal.Queued]:
+        if isinstance(index, slice):
+            assert (index.stop, index.step) == (None, None)
+            return _Line(self._worker, self._skipped + index.start)
+        if index >= len(self):
+            raise IndexError(index)
+        at = self._skipped + index
+        turn = next(islice(self._worker.waiting, at, None))
+        wait = self._worker.room_in_seconds() * (at + 1)
+        return steal.Queued(turn.session, turn.tokens, _move_seconds(self._worker, turn), wait)
+
+
+def _move_seconds(worker: Worker, turn: Turn) -> float:
+    cached = worker.memory.cached_tokens(turn.session)
+    return min(0.323, worker.prefill_seconds_of(cached)) if cached else 0.0

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from math import exp, log, sqrt
 from pathlib import Path
 from random import Random
@@ -20,6 +21,7 @@ TOOLS = {
 """P50, P95 and P99 in seconds [A]."""
 MIX = {"code": 0.4, "file": 0.3, "web": 0.2, "database": 0.1}
 """Share of the calls [R: the paper's mix is not known]."""
+_TOOLS, _MIXED = list(MIX), list(accumulate(MIX.values()))
 LONGEST_TOOL_SECONDS = 600.0
 """A tool is given up then [R]."""
 LONGEST_CONTEXT = 32_768
@@ -79,7 +81,7 @@ def generated(name: str, rng: Random, variation: float | None = None) -> Task:
         output = min(2_000, max(20, round(rng.lognormvariate(4.7, 0.8))))
         if prompt + output > LONGEST_CONTEXT:
             break
-        tool = rng.choices(list(MIX), list(MIX.values()))[0]
+        tool = rng.choices(_TOOLS, cum_weights=_MIXED)[0]
         steps.append(Step(prompt, known, output, tool, tool_seconds(tool, rng, variation)))
         known = prompt + output
         prompt = known + rng.randint(100, 600)
@@ -111,14 +113,28 @@ def tools_share(tasks: Sequence[Task], alone: Sequence[float]) -> float:
     return sum(step.tool_seconds for task in tasks for step in task.steps[:-1]) / sum(alone)
 
 
+class Stream:
+    """Tasks in a seeded order, the same for every policy; made when they are first asked for."""
+
+    def __init__(self, seed: int, data: Path | None, variation: float | None = None) -> None:
+        self._rng = Random(seed)
+        self._recorded = None if data is None else recorded(data)
+        self._variation = variation
+        self._tasks: list[Task] = []
+
+    def first(self, count: int) -> Sequence[Task]:
+        """Return so many, always the same ones."""
+        while len(self._tasks) < count:
+            self._tasks.append(self._next(len(self._tasks)))
+        return self._tasks[:count]
+
+    def _next(self, index: int) -> Task:
+        if self._recorded is None:
+            return generated(f"task-{index}", self._rng, self._variation)
+        one = self._recorded[self._rng.randrange(len(self._recorded))]
+        return Task(f"{one.name}#{index}", one.tenant, one.opening_tokens, one.steps)
+
+
 def stream(seed: int, count: int, data: Path | None, variation: float | None = None) -> Sequence[Task]:
-    """Return tasks in a seeded order, the same for every policy."""
-    rng = Random(seed)
-    if data is None:
-        return [generated(f"task-{index}", rng, variation) for index in range(count)]
-    tasks = recorded(data)
-    out: list[Task] = []
-    for index in range(count):
-        one = tasks[rng.randrange(len(tasks))]
-        out.append(Task(f"{one.name}#{index}", one.tenant, one.opening_tokens, one.steps))
-    return out
+    """Return the first tasks of a stream."""
+    return Stream(seed, data, variation).first(count)

@@ -9,8 +9,9 @@ from bench.papers.saga.frozen import RULES, replayed
 from bench.papers.saga.memory import Memory
 from bench.papers.saga.outcome import Access
 from bench.papers.saga.rules import LADDER, PROBES, UNLEARNT
-from bench.papers.saga.worker import Turn, Worker, alone_seconds
-from bench.papers.saga.workload import TOOLS, Step, Task, generated, stream, tool_seconds
+from bench.papers.saga.waiting import Turn, Waiting
+from bench.papers.saga.worker import Worker, alone_seconds
+from bench.papers.saga.workload import TOOLS, Step, Stream, Task, generated, stream, tool_seconds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -205,3 +206,43 @@ def test_a_task_grows_by_what_it_says_and_hears():
         for before, after in zip(task.steps, task.steps[1:], strict=False)
     )
     assert alone(task) > sum(step.tool_seconds for step in task.steps[:-1])
+
+
+@settings(max_examples=80)
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3), st.booleans()), max_size=12), st.randoms()
+)
+def test_a_queue_is_read_as_it_came_and_by_places_without_being_sorted(arrivals, rng):
+    waiting, expected = Waiting(), []
+    for number, (tenant, place, front) in enumerate(arrivals):
+        turn = Turn(str(number), tenant, 100, 0, 10, 0, 0.0, place=float(place))
+        waiting.add(turn, front=front)
+        expected.insert(0 if front else len(expected), turn)
+        if rng.random() < 0.3:
+            gone = rng.choice(expected)
+            waiting.remove(gone)
+            expected.remove(gone)
+        by_place = sorted(expected, key=lambda one: one.place)
+        tenants = list(dict.fromkeys(one.tenant for one in expected))
+        assert (len(waiting), list(waiting)) == (len(expected), expected)
+        assert waiting.by_place() == by_place
+        assert list(waiting.heads().items()) == [
+            (tenant, next(one for one in by_place if one.tenant == tenant)) for tenant in tenants
+        ]
+
+
+def test_those_who_may_come_back_miss_only_what_the_ended_do_not_free():
+    kv = memory(spec=RetainSpec())
+    for name, ended in (("gone", True), ("away", False)):
+        kv.take(name, 64, 0, 0.0)
+        kv.leave(Kept(name, 64, 1.0, ended=ended))
+    assert [kv.missing_tokens("new", tokens) for tokens in (32, 96, 112)] == [0, 0, 16]
+    # Its own memory is not in its way.
+    assert kv.missing_tokens("away", 96) == 0
+    kv.take("new", 80, 0, 2.0)
+    assert (kv.cached_tokens("gone"), kv.cached_tokens("away")) == (16, 64)
+
+
+def test_a_stream_is_the_same_however_it_is_asked_for():
+    whole = Stream(3, None)
+    assert [*whole.first(2), *whole.first(5)[2:]] == list(stream(3, 5, None))

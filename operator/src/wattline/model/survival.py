@@ -13,6 +13,7 @@ from math import erf, log, sqrt
 
 EDGES_SECONDS: tuple[float, ...] = (0.0, *(0.001 * 1.35**step for step in range(51)))
 """Bins 35 % wide from a millisecond to 55 minutes; longer counts as that [ours]."""
+_WIDTHS = [after - before for before, after in pairwise(EDGES_SECONDS)]
 
 
 @dataclass(frozen=True)
@@ -45,25 +46,32 @@ class Survival:
         """Return what is known after one more that took so long; observations fade over ``memory`` of them."""
         at = min(bisect_right(EDGES_SECONDS, max(seconds, 0.0)), len(self.weights)) - 1
         fade = 1.0 - 1.0 / memory if sum(self.weights) > memory else 1.0
-        return Survival(
-            tuple(w * fade + (1.0 if index == at else 0.0) for index, w in enumerate(self.weights))
-        )
+        weights = list(self.weights) if fade == 1.0 else [weight * fade for weight in self.weights]
+        weights[at] += 1.0
+        return Survival(tuple(weights))
 
     def beyond(self, seconds: float) -> float:
-        """Return the share that takes longer."""
-        return self._at(seconds)[0]
+        """Return the share that takes longer; durations are even inside a bin."""
+        if seconds >= EDGES_SECONDS[-1]:
+            return 0.0
+        index = bisect_right(EDGES_SECONDS, seconds) - 1
+        return self._inside(index, seconds)
 
     def ends_within(self, seconds: float, elapsed_seconds: float = 0.0) -> float:
         """Return the chance that one which has taken ``elapsed_seconds`` ends in the next ``seconds``."""
-        left = self.beyond(elapsed_seconds)
-        return 1.0 - self.beyond(elapsed_seconds + seconds) / left if left > 0.0 else 0.0
+        return self.within(seconds, elapsed_seconds)[0]
 
     def mean_remaining(self, most_seconds: float, elapsed_seconds: float = 0.0) -> float:
         """Return how much longer it takes on average, counting no more than ``most_seconds``."""
+        return self.within(most_seconds, elapsed_seconds)[1]
+
+    def within(self, seconds: float, elapsed_seconds: float = 0.0) -> tuple[float, float]:
+        """Return both of these at once: the chance, and the mean."""
         left, area = self._at(elapsed_seconds)
         if left <= 0.0:
-            return most_seconds
-        return min(most_seconds, max(0.0, area - self._at(elapsed_seconds + most_seconds)[1]) / left)
+            return 0.0, seconds
+        beyond, rest = self._at(elapsed_seconds + seconds)
+        return 1.0 - beyond / left, min(seconds, max(0.0, area - rest) / left)
 
     def quantile(self, share: float, elapsed_seconds: float = 0.0) -> float:
         """Return after how much longer such a share of those that still run has ended."""
@@ -81,25 +89,27 @@ class Survival:
     @cached_property
     def _beyond(self) -> tuple[float, ...]:
         sums = list(accumulate(reversed(self.weights), initial=0.0))
-        return tuple(total / sums[-1] for total in reversed(sums))
+        whole = sums[-1]
+        return tuple([total / whole for total in reversed(sums)])
 
     @cached_property
     def _areas(self) -> tuple[float, ...]:
         """Integral of the share beyond from each edge on."""
+        beyond = self._beyond
         strips = [
-            (after - before) * (high + low) / 2.0
-            for (before, after), (high, low) in zip(
-                pairwise(EDGES_SECONDS), pairwise(self._beyond), strict=True
-            )
+            width * (high + low) / 2.0
+            for width, high, low in zip(_WIDTHS, beyond[:-1], beyond[1:], strict=True)
         ]
         return tuple(reversed(list(accumulate(reversed(strips), initial=0.0))))
 
     def _at(self, seconds: float) -> tuple[float, float]:
-        """Return the share beyond ``seconds`` and its integral from there on; durations are even inside a bin."""
+        """Return the share beyond ``seconds`` and its integral from there on."""
         if seconds >= EDGES_SECONDS[-1]:
             return 0.0, 0.0
         index = bisect_right(EDGES_SECONDS, seconds) - 1
-        start, end = EDGES_SECONDS[index], EDGES_SECONDS[index + 1]
+        here, low = self._inside(index, seconds), self._beyond[index + 1]
+        return here, self._areas[index + 1] + (EDGES_SECONDS[index + 1] - seconds) * (here + low) / 2.0
+
+    def _inside(self, index: int, seconds: float) -> float:
         high, low = self._beyond[index], self._beyond[index + 1]
-        here = high - (high - low) * (seconds - start) / (end - start)
-        return here, self._areas[index + 1] + (end - seconds) * (here + low) / 2.0
+        return high - (high - low) * (seconds - EDGES_SECONDS[index]) / _WIDTHS[index]

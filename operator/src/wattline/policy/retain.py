@@ -12,7 +12,7 @@ long context, where each token sees all before it). The curve is a histogram lea
 live: tools have heavier tails than lognormals. Pins yield when there is no other way: whoever runs gets its memory.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -142,18 +142,29 @@ def decide(spec: RetainSpec, seen: RetainSeen) -> RetainDecision:
     victims: list[Victim] = []
     if left <= 0:
         return RetainDecision((), 0)
-    for pinned in (False, True):
-        group = [kept for kept in seen.kept if kept.tokens > 0 and _pinned(seen, kept) is pinned]
+    for group, why in _groups(spec, seen):
+        if left <= 0:
+            break
         for kept in sorted(
             group, key=lambda kept: (_worth(spec, seen, kept), kept.last_used_seconds, kept.name)
         ):
             if left <= 0:
-                return RetainDecision(tuple(victims), 0)
+                break
             blocks = left + -left % spec.block_tokens
             tokens = kept.tokens if spec.whole else min(kept.tokens, blocks)
-            victims.append(Victim(kept.name, tokens, Why.PINNED if pinned else _why(spec, kept)))
+            victims.append(Victim(kept.name, tokens, why or _why(spec, kept)))
             left -= tokens
     return RetainDecision(tuple(victims), max(0, left))
+
+
+def _groups(spec: RetainSpec, seen: RetainSeen) -> Iterable[tuple[list[Kept], Why | None]]:
+    """Return who gives way one group after the other: where it is worth nothing, what has ended; then what is not pinned."""
+    held = [kept for kept in seen.kept if kept.tokens > 0]
+    if spec.mode is Mode.NEXT_USE:
+        yield [kept for kept in held if kept.ended], Why.ENDED
+        held = [kept for kept in held if not kept.ended]
+    yield [kept for kept in held if not _pinned(seen, kept)], None
+    yield [kept for kept in held if _pinned(seen, kept)], Why.PINNED
 
 
 def _pinned(seen: RetainSeen, kept: Kept) -> bool:
@@ -184,5 +195,5 @@ def _worth(spec: RetainSpec, seen: RetainSeen, kept: Kept) -> float:
     if curve is None:
         return kept.reuse_ratio * cost / max(kept.waiting_seconds, 0.001)
     elapsed = seen.at_seconds - kept.last_used_seconds
-    chance = curve.ends_within(seen.horizon_seconds, elapsed)
-    return kept.reuse_ratio * cost * chance / max(curve.mean_remaining(seen.horizon_seconds, elapsed), 0.001)
+    chance, remaining = curve.within(seen.horizon_seconds, elapsed)
+    return kept.reuse_ratio * cost * chance / max(remaining, 0.001)

@@ -66,7 +66,7 @@ class ReplicaSeen:
     """Room for turns that come, given up contexts included."""
     idle_since_seconds: float | None
     """Since when nothing waits; none where something does."""
-    waiting: tuple[Queued, ...] = ()
+    waiting: Sequence[Queued] = ()
     """Next one first."""
 
 
