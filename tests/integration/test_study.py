@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -91,6 +92,16 @@ def test_a_recording_is_a_table_with_a_row_for_every_moment():
         "at_seconds,watts,clock_mhz,celsius,domains.box.watts,pools.coder.resident_tokens"
     )
     assert [row.split(",")[0] for row in rows[1:4]] == ["10.0", "20.0", "30.0"]
+
+
+def test_what_a_sweep_advises_to_compare_can_be_compared(tmp_path):
+    output = called(
+        "sweep", *SMALL, "--vary", "clock=full,900", "--vary", "rate=0.1,0.2", "--seeds", "1", "--jobs", "1",
+        "--out", tmp_path / "out",
+    )  # fmt: skip
+    advised = next(line for line in output.splitlines() if line.startswith("What differs: "))
+
+    assert "clock: full → 900" in called(*shlex.split(advised)[3:])
 
 
 def test_a_sweep_is_compared_variant_against_variant(tmp_path):

@@ -108,6 +108,31 @@ def test_tables_hold_every_seed_and_every_figure(tmp_path):
     assert made[0].of("no such figure") is None
 
 
+@pytest.mark.parametrize(
+    ("works", "pair"),
+    [
+        pytest.param([{1: "w"}, {1: "w"}, {1: "w"}], ("0", "2"), id="the first and the last"),
+        pytest.param([{1: "w"}, {1: "w"}, {1: "v"}], ("0", "1"), id="the last of the same work"),
+        pytest.param([{1: "u"}, {1: "w"}, {1: "w"}], ("1", "2"), id="where the first is alone, the next"),
+        pytest.param([{1: "w", 2: "x"}, {2: "x"}], ("0", "1"), id="by the seeds that both have"),
+        pytest.param([{1: "w", 2: "x"}, {1: "w", 2: "y"}], None, id="under every seed"),
+        pytest.param([{1: "w"}, {2: "w"}], None, id="no seed that both have"),
+        pytest.param([{1: "w"}], None, id="alone"),
+        pytest.param([{}, {}], None, id="no answers"),
+    ],
+)
+def test_two_variants_are_comparable_that_had_the_same_work(works, pair):
+    made = [
+        sweep.Variant(
+            (("v", str(index)),), tuple({"seed": seed, "work_sha256": work} for seed, work in each.items())
+        )
+        for index, each in enumerate(works)
+    ]
+    found = sweep.comparable(made)
+
+    assert (found and tuple(variant.varied[0][1] for variant in found)) == pair
+
+
 def test_a_cell_that_fails_does_not_stop_the_others(tmp_path):
     asked = [((("at", str(hours)),), question(hours=hours, trace=trace)) for hours, trace in
              ((0.01, None), (0.02, tmp_path))]  # fmt: skip

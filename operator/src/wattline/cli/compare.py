@@ -61,5 +61,5 @@ def _show(found: Comparison, a: str, b: str, *, everything: bool) -> None:
     undecided = [row.quantity.title for row in found.rows if row.verdict is Verdict.UNDECIDED]
     if undecided:
         out.print(
-            f"\nNot told apart by these seeds: {', '.join(undecided)}.", highlight=False, soft_wrap=True
+            f"\nNot told apart by these seeds: {'; '.join(undecided)}.", highlight=False, soft_wrap=True
         )

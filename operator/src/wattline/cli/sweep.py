@@ -270,13 +270,12 @@ def _show(made: Sequence[study.Variant], folder: Path) -> None:
         "\nSimulated, not a hardware result; means over seeds ± half of their 95 % interval", highlight=False
     )
     out.print(table, highlight=False)
-    first, last = made[0].name, made[-1].name
     out.print(
         f"\nAll figures: {folder / 'results.csv'}, {folder / 'results.json'}", highlight=False, soft_wrap=True
     )
-    if first != last:
-        pair = f"'{folder / first}' '{folder / last}'"
-        out.print(f"What differs: wattline compare {pair}", highlight=False, soft_wrap=True)
+    if pair := study.comparable(made):
+        both = " ".join(f"'{folder / variant.name}'" for variant in pair)
+        out.print(f"What differs: wattline compare {both}", highlight=False, soft_wrap=True)
 
 
 def _figure(quantity: Quantity, value: Interval | None) -> str:

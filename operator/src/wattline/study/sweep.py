@@ -106,6 +106,22 @@ def variants(ended: Iterable[Ended]) -> tuple[Variant, ...]:
     )
 
 
+def comparable(made: Sequence[Variant]) -> tuple[Variant, Variant] | None:
+    """Return the first variant and the last that had the same work under every seed that both have; none without such."""
+    for index, first in enumerate(made):
+        for last in reversed(made[index + 1 :]):
+            if _same_work(first, last):
+                return first, last
+    return None
+
+
+def _same_work(one: Variant, other: Variant) -> bool:
+    mine = {result["seed"]: result["work_sha256"] for result in one.results}
+    theirs = {result["seed"]: result["work_sha256"] for result in other.results}
+    both = mine.keys() & theirs.keys()
+    return bool(both) and all(mine[seed] == theirs[seed] for seed in both)
+
+
 def table(made: Sequence[Variant]) -> str:
     """Return a CSV with one row for each answer: what was varied, then every figure."""
     names = list(dict.fromkeys(name for variant in made for name, _ in variant.varied))
