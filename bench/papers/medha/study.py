@@ -39,7 +39,7 @@ def study(bench: Bench) -> Study:
     """Return what is found."""
     path = bench.data(AZURE)
     trace = None if path is None else str(path)
-    seconds = bench.pick(ci=300.0, reduced=480.0, full=12 * 3600.0)
+    seconds = bench.pick(ci=300.0, reduced=480.0, full=3 * 3600.0)
     base = Case(0, COMPARED, seconds, trace)
     runs = _Runs(bench, base)
     loads = bench.pick(ci=(COMPARED, HIGH), reduced=(0.5, 0.7, 0.9), full=(0.5, 0.7, 0.9, 0.95))

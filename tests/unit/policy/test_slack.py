@@ -146,3 +146,27 @@ def test_a_long_one_is_served_among_short_ones_that_need_the_whole_engine():
 
 def test_shortest_first_never_serves_it():
     assert served(Rule.SHORTEST) >= 20.0
+
+
+@given(
+    st.integers(0, 2_000_000),
+    st.floats(1e-6, 1e-4),
+    st.floats(0.0, 1e-9),
+    st.floats(0.0, 0.03),
+    st.integers(1, 40_000),
+)
+def test_the_chunk_is_the_largest_of_the_grid_that_fits_whatever_the_curve(done, slope, bend, flat, left):
+    def seconds(chunks):
+        tokens = sum(chunk.tokens for chunk in chunks)
+        return 0.001 + max(flat, slope * tokens + bend * tokens * tokens)
+
+    one = prompt(tokens=done + left, done=done, within=100.0)
+    spec = SlackSpec(rule=Rule.ARRIVAL)
+    grid = [size for size in range(0, min(left, spec.most_tokens), spec.grid_tokens) if size]
+    fitting = [
+        size
+        for size in (*grid, min(left, spec.most_tokens))
+        if seconds([Chunk("a", done, size)]) <= spec.budget_seconds
+    ]
+    decision = decide(spec, 0.0, [one], 1, seconds)
+    assert [chunk.tokens for chunk in decision.chunks] == fitting[-1:]

@@ -3,18 +3,20 @@
 From the paper: the slack of a request is what is left to its deadline when the work that is left has been done; divided
 by all of its work it is relative, and the least relative slack goes first. A short request loses its relative slack
 quickly and a long one slowly, so a short one soon passes a long one, and a long one that waits passes every new short
-one in the end. Where short ones alone ask for more than the engine can do, they win: to hold that off is admission's. An iteration has a budget of seconds: what decodes goes first, then each prompt, in order, gets the
-largest chunk that still fits by a predictor of the iteration's time, found by bisection. At most one long prompt is in
-an iteration, and it leaves room for others while it has slack: it has ``1 - slack`` of the budget.
+one in the end. Where short ones alone ask for more than the engine can do, they win: to hold that off is admission's. An
+iteration has a budget of seconds: what decodes goes first, then each prompt, in order, gets the largest chunk that still
+fits by a predictor of the iteration's time, found by bisection. At most one long prompt is in an iteration, and it
+leaves room for others while it has slack: it has ``1 - slack`` of the budget.
 
-Ours: the bounds of that share, the grid of chunks, and that a long prompt gets back what nobody else used. Where
-nothing fits and nobody decodes, the first prompt gets the least chunk: nobody's token is late because of it. The other
+Ours: the bounds of that share, the grid of chunks, that a long prompt gets back what nobody else used, and that the
+largest chunk is sought where a straight line meets the budget, which finds the same one in fewer steps. Where nothing fits and nobody decodes, the first prompt gets the least chunk: nobody's token is late because of it. The other
 orders are here to be compared with, and for users who want them.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
+from operator import attrgetter
 
 
 class Rule(StrEnum):
@@ -115,11 +117,11 @@ def relative_slack(prompt: Prompt, at_seconds: float) -> float:
 def ordered(rule: Rule, prompts: Sequence[Prompt], at_seconds: float) -> list[Prompt]:
     """Return the prompts in their order of service; equals as they came."""
     if rule is Rule.ARRIVAL:
-        return sorted(prompts, key=lambda one: one.arrived_seconds)
+        return sorted(prompts, key=attrgetter("arrived_seconds"))
     if rule is Rule.DEADLINE:
         return sorted(prompts, key=lambda one: one.arrived_seconds + one.within_seconds)
     if rule is Rule.SHORTEST:
-        return sorted(prompts, key=lambda one: one.left_seconds)
+        return sorted(prompts, key=attrgetter("left_seconds"))
     if rule is Rule.SLACK:
         return sorted(prompts, key=lambda one: _slack(one, at_seconds))
     return sorted(prompts, key=lambda one: relative_slack(one, at_seconds))
@@ -130,20 +132,24 @@ def decide(
 ) -> SlackDecision:
     """Return the chunks of the next iteration beside ``decoding`` sequences that get a token each."""
     alone = predicted(())
-    waiting = [prompt for prompt in ordered(spec.rule, prompts, at_seconds) if prompt.left_tokens > 0]
-    if not waiting:
-        return SlackDecision((), alone, Why.NOTHING)
+    queue = iter(ordered(spec.rule, prompts, at_seconds))
     chunks: list[Chunk] = []
+    looked: dict[str, Prompt] = {}
     long: Prompt | None = None
+    shared = False
     seconds = alone
-    for prompt in waiting:
+    for prompt in queue:
+        if prompt.done_tokens >= prompt.tokens:
+            continue
+        looked[prompt.name] = prompt
         budget = spec.budget_seconds
         if prompt.tokens > spec.long_tokens:
             if long is not None:
                 continue
             long = prompt
             budget = min(budget, seconds + budget * _share(spec, prompt, at_seconds))
-        chunk, with_it = _largest(spec, prompt, chunks, budget, predicted)
+            shared = budget < spec.budget_seconds
+        chunk, with_it = _largest(spec, prompt, chunks, budget, predicted, seconds)
         if chunk is not None:
             chunks.append(chunk)
             seconds = with_it
@@ -151,21 +157,28 @@ def decide(
             break
         if chunk is None and budget == spec.budget_seconds:
             break
-    if long is not None:
+    if not looked:
+        return SlackDecision((), alone, Why.NOTHING)
+    # A chunk that had the whole budget does not grow beside others.
+    if long is not None and shared:
         chunks, seconds = _given_back(spec, long, chunks, seconds, predicted)
     if chunks:
-        left = {prompt.name: prompt.left_tokens for prompt in waiting}
-        whole = sum(chunk.tokens == left[chunk.name] for chunk in chunks)
-        return SlackDecision(tuple(chunks), seconds, Why.ALL if whole == len(waiting) else Why.BUDGET)
+        whole = sum(chunk.tokens == looked[chunk.name].left_tokens for chunk in chunks)
+        everything = whole == len(looked) and not any(prompt.left_tokens for prompt in queue)
+        return SlackDecision(tuple(chunks), seconds, Why.ALL if everything else Why.BUDGET)
     if decoding:
         return SlackDecision((), alone, Why.DECODES)
-    least = _chunk(waiting[0], min(spec.grid_tokens, waiting[0].left_tokens))
+    first = next(iter(looked.values()))
+    least = _chunk(first, min(spec.grid_tokens, first.left_tokens))
     return SlackDecision((least,), predicted((least,)), Why.LEAST)
 
 
 def after(prompt: Prompt, tokens: int, left_seconds: float) -> Prompt:
     """Return a prompt of which so many more tokens are computed."""
-    return replace(prompt, done_tokens=prompt.done_tokens + tokens, left_seconds=left_seconds)
+    return Prompt(
+        prompt.name, prompt.arrived_seconds, prompt.within_seconds, prompt.work_seconds, left_seconds, prompt.tokens,
+        prompt.done_tokens + tokens,
+    )  # fmt: skip
 
 
 def _slack(prompt: Prompt, at_seconds: float) -> float:
@@ -191,8 +204,9 @@ def _given_back(
     if given is not None and given.tokens == long.left_tokens:
         return chunks, seconds
     others = [chunk for chunk in chunks if chunk is not given]
-    larger, with_it = _largest(spec, long, others, spec.budget_seconds, predicted)
-    if larger is None or (given is not None and larger.tokens <= given.tokens):
+    at_least = given.tokens if given is not None else 0
+    larger, with_it = _largest(spec, long, others, spec.budget_seconds, predicted, seconds, at_least)
+    if larger is None:
         return chunks, seconds
     if given is None:
         return [*chunks, larger], with_it
@@ -200,22 +214,40 @@ def _given_back(
 
 
 def _largest(
-    spec: SlackSpec, prompt: Prompt, beside: Sequence[Chunk], budget_seconds: float, predicted: Predictor
+    spec: SlackSpec,
+    prompt: Prompt,
+    beside: Sequence[Chunk],
+    budget_seconds: float,
+    predicted: Predictor,
+    least_seconds: float,
+    at_least: int = 0,
 ) -> tuple[Chunk | None, float]:
-    """Return the largest chunk that fits beside others, and the iteration's time with it; none where none fits."""
-    most = min(prompt.left_tokens, spec.most_tokens)
+    """Return the largest chunk of more than ``at_least`` tokens that fits beside others, and the iteration's time.
+
+    None where none fits. ``least_seconds`` is the time with ``at_least`` of its tokens, a number of grid steps. Times
+    are nearly straight over tokens, so that a line between the ends meets the budget close by.
+    """  # fmt: skip
+    most = min(prompt.tokens - prompt.done_tokens, spec.most_tokens)
     fits = _chunk(prompt, most)
     seconds = predicted((*beside, fits))
     if seconds <= budget_seconds:
-        return fits, seconds
-    low, high = 0, -(-most // spec.grid_tokens)  # in grid steps: low fits, high does not
+        return (fits, seconds) if most > at_least else (None, 0.0)
+    # In grid steps: low fits, high does not.
+    low, high = at_least // spec.grid_tokens, -(-most // spec.grid_tokens)
+    low_seconds, high_seconds = least_seconds, seconds
     best, best_seconds = None, 0.0
+    tries = 0
     while high - low > 1:
-        middle = (low + high) // 2
+        tries += 1
+        if tries % 4 and high_seconds > low_seconds:
+            line = int((high - low) * (budget_seconds - low_seconds) / (high_seconds - low_seconds))
+            middle = low + min(max(line, 1), high - low - 1)
+        else:
+            middle = (low + high) // 2
         chunk = _chunk(prompt, middle * spec.grid_tokens)
         seconds = predicted((*beside, chunk))
         if seconds <= budget_seconds:
-            low, best, best_seconds = middle, chunk, seconds
+            low, low_seconds, best, best_seconds = middle, seconds, chunk, seconds
         else:
-            high = middle
+            high, high_seconds = middle, seconds
     return best, best_seconds
