@@ -86,7 +86,7 @@ def courses(seed: int, windows: str | None) -> tuple[list[float], list[float]]:
     if windows is not None:
         recorded = _recorded(windows)
         first = WINDOWS * (seed % (len(recorded[1]) // WINDOWS))
-        both = recorded[0], recorded[1][first : first + WINDOWS]
+        both = list(recorded[0]), list(recorded[1][first : first + WINDOWS])
     else:
         both = _drawn(seed, 8.0, bursts=6), _drawn(seed + 1000, 14.0, bursts=0)
     images, texts = ([each for value in course for each in (value, value)] for course in both)

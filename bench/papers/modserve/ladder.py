@@ -9,7 +9,7 @@ from bench.papers.modserve import day, sweep
 from bench.papers.modserve.cluster import Fleet
 from bench.papers.modserve.day import Day
 from bench.papers.modserve.sweep import GPUS, LATE, THEIRS, Case
-from bench.papers.study import Bench, Table
+from bench.papers.study import Bench, Table, varied
 
 STEPS = (
     "one kind of server, the paper's",
@@ -49,7 +49,7 @@ class Plan:
 
 
 PLANS = {
-    "ci": Plan(1_500, 4_000, ()),
+    "ci": Plan(1_000, 3_000, ()),
     "reduced": Plan(6_000, 8_000, ()),
     "full": Plan(8_000, 30_000, (6.0, 7.0, 10.0, 12.0, 16.0, 24.0)),
 }
@@ -75,7 +75,8 @@ class Runs:
     def case(self, model: str, fleet: Fleet, seed: int, count: int, **changed: Any) -> Case:
         """Return a case of a fleet."""
         of = (fleet.servers, fleet.gpus_each, fleet.encoders, fleet.ordered, fleet.spread)
-        return replace(Case(model, *of, seed, count, *self._files), **changed)
+        dataset, windows, azure = self._files
+        return varied(Case(model, *of, seed, count, dataset, windows, azure), changed)
 
     def most(self, model: str, fleet: Fleet, **changed: Any) -> list[Said]:
         """Return the measures of each seed at the most load within the objective."""
@@ -166,11 +167,11 @@ class Ladder:
 
     def more_than_theirs(self) -> list[float]:
         """Return how many times the load is carried that the paper's baseline carries."""
-        return _more(self.most[3], self.most[0])
+        return times(self.most[3], self.most[0])
 
     def more_than_best(self) -> list[float]:
         """Return how many times the load the best division carries that the best of one kind carries."""
-        return _more(self.most_apart, self.rival)
+        return times(self.most_apart, self.rival)
 
     def table(self) -> Table:
         names = (
@@ -254,7 +255,8 @@ def named(fleet: Fleet) -> str:
     return f"{servers}, {by}{', by urgency' if fleet.ordered else ''}"
 
 
-def _more(ours: Sequence[Said], theirs: Sequence[Said]) -> list[float]:
+def times(ours: Sequence[Said], theirs: Sequence[Said]) -> list[float]:
+    """Return how many times the load of others is carried, seed by seed."""
     return [one["rate"] / other["rate"] for one, other in zip(ours, theirs, strict=True)]
 
 

@@ -1,6 +1,5 @@
 """Slim-SC's study: a question by hand, the same chains for every policy, and what the engine adds up."""
 
-
 import numpy as np
 import pytest
 from bench.papers.slim_sc.chains import write
