@@ -84,20 +84,8 @@ class Pace(NamedTuple):
         """Return what each running turn gets in a second, as a function of the clock."""
         if self.time is None:
             return _unknown_rate
-        a, b, c, d, e, f = self.time.parameters
-        agents = max(running, 1.0) / _AGENTS
-        memory = max(a, 0.0) + max(b, 0.0) * resident_ratio + max(c, 0.0) * agents
-        compute = max(d, 0.0) + max(e, 0.0) * agents
-        prompts, per_prompt = prefill_per_second / _PREFILL, max(f, 0.0)
-        error_at = self.time_errors.at
-
-        def rate(clock_mhz: float) -> float:
-            ghz = clock_mhz / _GHZ
-            share = min(0.95, prompts * (per_prompt / ghz))
-            step = max(memory + compute / ghz**2, 1e-2) / _STEPS * (1.0 + error_at(clock_mhz))
-            return (1.0 - share) / step
-
-        return rate
+        prompts = prefill_per_second / _PREFILL
+        return _rates(self.time, self.time_errors, running, resident_ratio, prompts)
 
     def busy_watts(self, clock_mhz: float, running: float, prefill_per_second: float) -> float:
         """Return the draw while the engine works."""
@@ -164,6 +152,26 @@ def watched(pace: Pace, work: Work) -> Pace:
         power_errors=pace.power_errors.after(work.clock_mhz, _relative(work.watts, power.predict(ghz_power))),
         most_watts=most,
     )
+
+
+def _rates(
+    time: Fit, errors: Residuals, running: float, resident_ratio: float, prompts: float
+) -> Callable[[float], float]:
+    """Return ``agent_rates``; outside of the class, where the compiled build can make a function of it."""
+    a, b, c, d, e, f = time.parameters
+    agents = max(running, 1.0) / _AGENTS
+    memory = max(a, 0.0) + max(b, 0.0) * resident_ratio + max(c, 0.0) * agents
+    compute = max(d, 0.0) + max(e, 0.0) * agents
+    per_prompt = max(f, 0.0)
+    error_at = errors.at
+
+    def rate(clock_mhz: float) -> float:
+        ghz = clock_mhz / _GHZ
+        share = min(0.95, prompts * (per_prompt / ghz))
+        step = max(memory + compute / ghz**2, 1e-2) / _STEPS * (1.0 + error_at(clock_mhz))
+        return (1.0 - share) / step
+
+    return rate
 
 
 def _unknown_rate(_clock_mhz: float) -> float:
