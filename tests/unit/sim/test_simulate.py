@@ -158,6 +158,13 @@ def test_what_happens_before_the_warm_up_is_over_counts_for_nothing():
     assert set(tail.runs) < set(whole.runs)
 
 
+def test_preemptions_of_a_pool_are_counted_from_the_end_of_the_warm_up_on():
+    crowded = {"clock": None, "admission": False, "rate": 0.05, "hours": 0.6}
+    whole, tail = simulate(scenario(**crowded)), simulate(scenario(**crowded, warm_up_hours=0.55))
+    assert 0 < tail.preemptions < whole.preemptions
+    assert tail.pools[0].preemptions == tail.preemptions
+
+
 def test_every_finished_run_is_told_by_its_id_and_its_seconds():
     report = simulate(scenario(clock=None))
     assert len({name for name, _ in report.runs}) == report.runs_finished > 0

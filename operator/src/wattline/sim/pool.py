@@ -40,6 +40,8 @@ class Pool:
         )
         self.lives: dict[str, Life] = {}
         self._events = events
+        self._preemptions_before = 0
+        """Until counting began."""
 
     def use(self, replicas: Mapping[str, Replica]) -> None:
         """Take the pool's replicas by name; those that are active get work."""
@@ -76,6 +78,7 @@ class Pool:
         self.agents.played.begin()
         self.gateway.tally = Tally()
         self.rates.windows.clear()
+        self._preemptions_before = self._preemptions()
 
     def look(self) -> PoolLook:
         """Return the pool as a policy of replicas sees it."""
@@ -102,10 +105,13 @@ class Pool:
 
     def report(self, joules: float) -> PoolReport:
         """Return the pool's results; ``joules`` is what its GPUs took."""
-        preemptions = sum(replica.preemptions for replica in self.gateway.replicas.values())
+        preemptions = self._preemptions() - self._preemptions_before
         return PoolReport(
             **asdict(self.outcome.results(joules, preemptions, self.rungs)),
             name=self.name,
             replicas=len(self.gateway.replicas),
             objective_tokens_per_second=self.pool.spec.objective.tokens_per_second_per_agent_p5,
         )
+
+    def _preemptions(self) -> int:
+        return sum(replica.preemptions for replica in self.gateway.replicas.values())
