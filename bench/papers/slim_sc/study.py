@@ -221,7 +221,7 @@ def _loads(bench: Bench) -> Table:
     names = bench.pick(
         ci=(FULL, DP), reduced=(FULL, HALF, DP, GUARDED_DP), full=(FULL, HALF, RP, DP, GUARDED_DP)
     )
-    questions = bench.pick(ci=10, reduced=20, full=300)
+    questions = bench.pick(ci=10, reduced=20, full=150)
     loads = bench.pick(ci=(0.5,), reduced=(0.5, 0.7, 0.9), full=(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95))  # fmt: skip
     seeds = bench.seeds()
     full = bench.each(
