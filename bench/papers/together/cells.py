@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from bench.papers.study import Json
-from bench.papers.together.fleet import POOLS, Weather, emergency, fleet, work
+from bench.papers.together.fleet import OBJECTIVE, POOLS, Weather, emergency, fleet, work
 
 from wattline.policy import rest
 from wattline.policy.route import Mode
@@ -44,6 +44,8 @@ class Case:
     load: float = 0.9
     """Of what the agents' replicas finish under the base's own limits, at the busiest hour."""
     budget_ratio: float = 1.0
+    objective: float = OBJECTIVE
+    """Of every pool, in tok/s."""
     shape: str = "perseus"
     plain_routing: str = "affinity"
     """How turns are routed where routing is off."""
@@ -73,7 +75,7 @@ def scenario(case: Case) -> Scenario:
         for pool, trace in zip(POOLS, case.traces, strict=True)
     )
     return Scenario(
-        fleet=fleet(case.budget_ratio),
+        fleet=fleet(case.budget_ratio, case.objective),
         served=served,
         hours=case.hours,
         product="h100",

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bench.papers.page import number
-from bench.papers.study import Bench, Carrier, Form, Table
+from bench.papers.study import Bench, Carrier, Form, Json, Table, varied
 from bench.papers.together import effects, tables
 from bench.papers.together.cells import ADMISSION, LEVERS, NONE, Case, but, factorial, only, played
 from bench.papers.together.effects import Levers
-from bench.papers.together.fleet import POOLS
+from bench.papers.together.fleet import OBJECTIVE, POOLS
 from bench.papers.together.tables import Cells
 
 AGENTS = "agentic/agentcgroup_llm_calls.csv.gz"
@@ -25,35 +25,50 @@ class Days:
             None if path is None else str(path) for path in (agents, *(calls for _ in POOLS[1:]))
         )
         self.recorded = agents is not None and calls is not None
-        self.hours = bench.pick(ci=0.2, reduced=0.5, full=6.0)
+        self.hours = bench.pick(ci=0.2, reduced=0.5, full=4.0)
         self.whole = bench.form is Form.FULL
         """Whether all combinations are played."""
+        self.some = list(bench.seeds())[:3]
+        """Seeds of cells that are only there for the full factorial."""
+        self.few = self.some[: bench.pick(ci=1, reduced=1, full=2)]
+        """Seeds of other loads."""
 
-    def wanted(self) -> tuple[Levers, ...]:
-        """Return the cells of the form: none, each alone, all but each, all; the whole factorial in the full form."""
+    def design(self) -> tuple[Levers, ...]:
+        """Return the cells that findings are from: none, each alone, all but each (not in the shortest form), all."""
         singles = (NONE, *(only(name) for name in LEVERS), LEVERS)
         if self._bench.form is Form.CI:
             return singles
-        some = (*singles, *(but(name) for name in LEVERS))
-        return tuple(dict.fromkeys((*some, *(factorial() if self.whole else ()))))
+        return (*singles, *(but(name) for name in LEVERS))
 
-    def cells(self, wanted: Sequence[Levers]) -> list[Cells]:
-        """Return every cell's outcomes, seed by seed."""
-        cases = [self._case(levers, seed) for seed in self._bench.seeds() for levers in wanted]
-        results = iter(self._bench.each(played, cases))
-        return [{levers: next(results) for levers in wanted} for _ in self._bench.seeds()]
+    def cells(self) -> list[Cells]:
+        """Return every cell's outcomes, seed by seed; in the full form the first seeds have the whole factorial."""
+        design = self.design()
+        whole = tuple(dict.fromkeys((*design, *factorial()))) if self.whole else design
+        wanted = [
+            (seed, levers)
+            for seed in self._bench.seeds()
+            for levers in (whole if seed in self.some else design)
+        ]
+        found = self._bench.each(played, [self._case(levers, seed) for seed, levers in wanted])
+        seeds: dict[int, dict[Levers, Json]] = {seed: {} for seed, _ in wanted}
+        for (seed, levers), outcome in zip(wanted, found, strict=True):
+            seeds[seed][levers] = outcome
+        return list(seeds.values())
 
     def carriers(self) -> tuple[Carrier, ...]:
         """Return what the saving together does where uncertain parameters are moved: of the first seed."""
         if self._bench.form is Form.CI:
             return ()
-        moved = (
+        hours = self._bench.pick(ci=(), reduced=(2,), full=(2, 6))
+        moved: tuple[tuple[str, str, Sequence[dict[str, object]]], ...] = (
             ("power over clock", "linear; flat", ({"shape": "linear"}, {"shape": "flat"})),
             ("budgets", "× 0.9; × 1.15", ({"budget_ratio": 0.9}, {"budget_ratio": 1.15})),
             ("routing of the base", "round-robin", ({"plain_routing": "round-robin"},)),
-        )
+            (f"objective of every pool, {OBJECTIVE:g} tok/s", "25; 30", ({"objective": 25.0}, {"objective": 30.0})),
+            (f"hours in which the day passes, {self.hours:g}", "; ".join(map(str, hours)), [{"hours": each} for each in hours]),
+        )  # fmt: skip
         cases = [
-            replace(self._case(levers, 0), **changed)
+            varied(self._case(levers, 0), changed)
             for _, _, ends in moved
             for changed in ends
             for levers in (NONE, LEVERS)
@@ -78,7 +93,7 @@ class Days:
             return ()
         shares = self._bench.pick(ci=(), reduced=(0.7, 1.1), full=(0.5, 0.7, 0.95, 1.1))
         chosen = (NONE, only(ADMISSION), LEVERS)
-        count = len(seeds) if self.whole else 1
+        count = len(self.few)
         cases = [
             replace(self._case(levers, seed), load=share)
             for share in shares

@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 
 from wattline.api.base import Metadata
-from wattline.api.inferencepool import Endpoint, InferencePool, InferencePoolSpec
+from wattline.api.inferencepool import Endpoint, InferencePool, InferencePoolSpec, Objective
 from wattline.api.powerdomain import Budget, PowerDomain, PowerDomainSpec
 from wattline.model.fleet import Fleet
 from wattline.model.runs import Arrival
@@ -24,6 +24,9 @@ PEAK_WATTS = {SITE: 4143.0, ROW_A: 2249.0, ROW_B: 2324.0}
 [ours]."""
 BUDGET_RATIOS = {SITE: 0.75, ROW_A: 0.85, ROW_B: 0.85}
 """Budgets over those: what the rows may draw is more than the site has, as where watts are oversubscribed [ours]."""
+
+OBJECTIVE = 20.0
+"""P5 of the agents' rates that every pool asks for, in tok/s: the product's default, and KAIROS's."""
 
 DAY_HOURS = 24
 PEAK_HOUR = 15.0
@@ -72,11 +75,11 @@ DEGRADED = ReplicaChange(
 has no source: joules per successful run are a what-if."""
 
 
-def fleet(budget_ratio: float = 1.0) -> Fleet:
-    """Return pools and power domains; ``budget_ratio`` makes all budgets tighter or wider."""
+def fleet(budget_ratio: float = 1.0, objective: float = OBJECTIVE) -> Fleet:
+    """Return pools, all with this objective in tok/s, and domains; ``budget_ratio`` makes budgets tighter or wider."""
     watts = {name: budget_ratio * BUDGET_RATIOS[name] * peak for name, peak in PEAK_WATTS.items()}
     rows = tuple(_domain(name, watts[name], nodes, SITE) for name, nodes in ROWS.items())
-    return Fleet((_domain(SITE, watts[SITE]), *rows), tuple(_pool(each) for each in POOLS))
+    return Fleet((_domain(SITE, watts[SITE]), *rows), tuple(_pool(each, objective) for each in POOLS))
 
 
 def work(pool: PoolOf, hours: float, load: float, seed: int, trace: str | None) -> list[Arrival]:
@@ -132,7 +135,7 @@ def _swing(hour: float, peak_hour: float) -> float:
     return (1 + cos(2 * pi * (hour - peak_hour) / DAY_HOURS)) / 2
 
 
-def _pool(each: PoolOf) -> InferencePool:
+def _pool(each: PoolOf, objective: float) -> InferencePool:
     endpoints = tuple(
         Endpoint(
             name=f"r{index}",
@@ -142,9 +145,10 @@ def _pool(each: PoolOf) -> InferencePool:
         )
         for index, node in enumerate(each.nodes)
     )
-    return InferencePool(
-        metadata=Metadata(name=each.name), spec=InferencePoolSpec(model=each.model, endpoints=endpoints)
+    spec = InferencePoolSpec(
+        model=each.model, endpoints=endpoints, objective=Objective(tokens_per_second_per_agent_p5=objective)
     )
+    return InferencePool(metadata=Metadata(name=each.name), spec=spec)
 
 
 def _domain(name: str, watts: float, nodes: tuple[str, ...] = (), parent: str | None = None) -> PowerDomain:

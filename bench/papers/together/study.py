@@ -10,8 +10,10 @@ from bench.papers.together import claims, effects, tables
 from bench.papers.together.cells import LEVERS, NONE, SHARING, but
 from bench.papers.together.days import Days
 from bench.papers.together.effects import OUTCOMES
-from bench.papers.together.fleet import EMERGENCY_SECONDS, POOLS
+from bench.papers.together.fleet import DAY_HOURS, EMERGENCY_SECONDS, OBJECTIVE, POOLS
 from bench.papers.together.tables import Cells
+
+from wattline.model.learnt import TRIM_STEP
 
 JOULES = OUTCOMES[0]
 
@@ -19,7 +21,7 @@ JOULES = OUTCOMES[0]
 def study(bench: Bench) -> Study:
     """Return what is found."""
     days = Days(bench)
-    seeds = days.cells(days.wanted())
+    seeds = days.cells()
     return Study(
         setup=(
             f"The product's simulator: {_pools()} on H100s of two rows below a site. Budgets are 0.75 (site) and 0.85 (rows) of "
@@ -28,6 +30,11 @@ def study(bench: Bench) -> Study:
             "of what the base's limits let their replicas finish, calls far below it: chosen after a first run at a higher load, at "
             "which the base collapsed. Policies see what sensors say. Joules count "
             "until the last run has ended, idle included."
+            + (
+                f" All combinations are of {len(days.some)} seeds, other loads of {len(days.few)}."
+                if days.whole
+                else ""
+            )
         ),
         trace=(
             "Recorded Claude Code runs (agentcgroup) for the coder, Azure's 2023 conversation lengths for both others; "
@@ -45,12 +52,12 @@ def study(bench: Bench) -> Study:
                 else " A day this short is over before agents fill memory: admission has nothing to do."
             )
         ),
-        findings=_findings(seeds),
+        findings=_findings(seeds, days.hours),
         carried_by=days.carriers(),
         tables=(
             tables.absolute(seeds),
             *tables.additive(seeds),
-            *(tables.factorial(seeds, outcome) for outcome in OUTCOMES[:2] if days.whole),
+            *(tables.factorial(seeds[: len(days.some)], outcome) for outcome in OUTCOMES[:2] if days.whole),
             *days.loads(seeds),
             tables.levers(),
         ),
@@ -58,7 +65,7 @@ def study(bench: Bench) -> Study:
     )
 
 
-def _findings(seeds: Sequence[Cells]) -> tuple[Finding, ...]:
+def _findings(seeds: Sequence[Cells], hours: float) -> tuple[Finding, ...]:
     gained = [effects.gains(JOULES, cells) for cells in seeds]
     together = [each[LEVERS] for each in gained]
     lone = [effects.alone(each, LEVERS) for each in gained]
@@ -96,7 +103,7 @@ def _findings(seeds: Sequence[Cells]) -> tuple[Finding, ...]:
         _found(
             claims.RATE,
             [cell["least_rate_p5"] for cell in full],
-            _slowest(seeds),
+            _slowest(seeds, hours),
         ),
         _found(
             claims.WAIT,
@@ -135,11 +142,17 @@ def _findings(seeds: Sequence[Cells]) -> tuple[Finding, ...]:
     return tuple(found)
 
 
-def _slowest(seeds: Sequence[Cells]) -> str:
-    """Say whose rate is least with all levers on, and which lever takes most of it."""
+def _slowest(seeds: Sequence[Cells], hours: float) -> str:
+    """Say whose rate is least with all levers on, which lever takes most of it, and what that lever aims at."""
     rates = {pool.name: fmean(cells[LEVERS][f"{pool.name}.rate_p5"] for cells in seeds) for pool in POOLS}
     pool = min(rates, key=lambda name: rates[name])
-    return f"It is {pool}'s.{_without(seeds, f'{pool}.rate_p5', max)}"
+    return (
+        f"It is {pool}'s.{_without(seeds, f'{pool}.rate_p5', max)} The clock law takes a pool down towards its objective, the "
+        f"default of {OBJECTIVE:g} tok/s, once routing or rest have packed it: with another objective the rate moves along "
+        "(below). What the slowest get of the modelled rate is learnt by less than "
+        f"{100 * TRIM_STEP:g} % a second, and here each hour of the day's load is {3600 * hours / DAY_HOURS:.0f} s long; "
+        "a day that passes more slowly is below, too."
+    )
 
 
 def _without(
