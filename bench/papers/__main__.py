@@ -114,6 +114,7 @@ def _read(paper: Paper) -> page.Result | None:
         Form(kept["form"]),
         kept["code"],
         kept["inputs"],
+        current=kept["code"] == code_of(paper.study),
     )
 
 

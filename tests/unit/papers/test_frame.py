@@ -106,3 +106,10 @@ def test_a_page_says_what_lies_outside_and_why():
     assert "proves nothing" in text
     assert "traces/a.csv `beef`" in text
     assert "| [KAIROS](#kairos) | ci | 0/1 | 0/1 | 1 |" in text
+
+
+@pytest.mark.parametrize("current", [True, False])
+def test_a_kept_result_of_code_that_has_changed_says_so(current):
+    paper = Paper("kairos", "KAIROS", "Somebody, 2026.", (), "Wired.", study)
+    text = page.page([page.Result(paper, study(None), Form.FULL, "c0de", {}, current=current)])
+    assert ("of earlier code" in text, "changed since" in text) == (not current, not current)
