@@ -205,9 +205,15 @@ class Desk:
         seat = self._seats[ask.session]
         routing = route.Ask(seat.home, seat.turns_at_home)
         home = self._room.glance(seat.home)
-        seen = [home] if route.stays(self.spec.route, routing, home) else self._room.seen(ask, self.growth)
+        why = admit.Why.ROOM if self.spec.admission else admit.Why.OFF
+        if route.stays(self.spec.route, routing, home):
+            del self._inside[ask.turn]
+            decision = route.kept(self._route_state, home)
+            self._route_state = decision.state
+            return self._seated(ask, home.name, Answer(ask.turn, home.name, decision.why, why))
+        seen = self._room.seen(ask, self.growth)
         decision = route.decide(self.spec.route, self._route_state, routing, seen)
-        replica, why = decision.replica, admit.Why.ROOM if self.spec.admission else admit.Why.OFF
+        replica = decision.replica
         if self.spec.admission and replica != seat.home:
             chosen = next((each for each in seen if each.name == replica), None)
             verdict = self._verdict(chosen, at_seconds, returning=True)

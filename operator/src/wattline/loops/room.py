@@ -130,6 +130,8 @@ class Room:
     ) -> admit.Why | None:
         """Return what the fullest usable replica says where none has room but one may later, else nothing."""
         rule = spec.admit
+        room, alone = admit.Why.ROOM, admit.Why.ALONE
+        too_large, thrashing = admit.Why.TOO_LARGE, admit.Why.THRASHING
         because, fullest, hopeless, passes = admit.Why.CAPACITY_UNKNOWN, 0.0, True, False
         for name, known in self.replicas.items():
             if not known.usable:
@@ -140,10 +142,10 @@ class Room:
             why = admit.verdict(
                 rule, growth, known.state, at_seconds, resident, capacity, known.sessions, added, returning=returning
             )  # fmt: skip
-            if why in admit.ADMITTED:
+            if why is room or why is alone:
                 return None
-            hopeless = hopeless and why is admit.Why.TOO_LARGE
-            passes = passes or why is admit.Why.THRASHING
+            hopeless = hopeless and why is too_large
+            passes = passes or why is thrashing
             share = resident / capacity if capacity else 1.0
             if share >= fullest:
                 because, fullest = why, share

@@ -134,6 +134,11 @@ def _fresh(spec: RouteSpec, usable: Sequence[ReplicaSeen]) -> tuple[ReplicaSeen,
     return min(usable, key=lambda replica: replica.expected_share), Why.EMPTIEST
 
 
+def kept(state: RouteState, home: ReplicaSeen) -> RouteDecision:
+    """Return what ``decide`` does for a session that stays, whatever the other replicas look like."""
+    return RouteDecision(RouteState(state.dispatched + 1), home.name, Why.STAYS)
+
+
 def stays(spec: RouteSpec, ask: Ask, home: ReplicaSeen) -> bool:
     """Return whether a session stays at home whatever the other replicas look like."""
     rule = spec.routing

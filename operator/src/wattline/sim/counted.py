@@ -62,7 +62,8 @@ def reported(
     built: Built, counted: Counted, recorder: Recorder | None, *, watched: bool, moving: bool
 ) -> Report:
     """Return the results."""
-    outcome = Outcome.of_all([served.outcome for served in built.served.values()])
+    outcomes = {name: served.outcome for name, served in built.served.items()}
+    outcome = Outcome.of_all(list(outcomes.values()))
     lowered = [rung for served in built.served.values() for rung in served.rungs]
     seconds = built.events.now_seconds - counted.began_seconds
     spent = Spent.of(built)
@@ -81,7 +82,10 @@ def reported(
         else None,
         seed=built.scenario.seed,
         notes=(*built.notes, *_unsourced(lowered)),
-        pools=tuple(served.report(_joules_of(built, counted, name)) for name, served in built.served.items()),
+        pools=tuple(
+            served.report(outcomes[name], _joules_of(built, counted, name))
+            for name, served in built.served.items()
+        ),
         domains=built.budgets.reports(seconds),
         runs=tuple(zip(outcome.played.run_ids, outcome.played.run_seconds, strict=True)),
         series=None if recorder is None else recorder.series(),

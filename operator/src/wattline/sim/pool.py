@@ -101,13 +101,13 @@ class Pool:
     @property
     def outcome(self) -> Outcome:
         """Return what was counted so far."""
-        return Outcome(self.agents.played, self.gateway.tally, self.rates.windows)
+        return Outcome.of(self.agents.played, self.gateway.tally, self.rates.windows)
 
-    def report(self, joules: float) -> PoolReport:
-        """Return the pool's results; ``joules`` is what its GPUs took."""
+    def report(self, outcome: Outcome, joules: float) -> PoolReport:
+        """Return the pool's results; ``outcome`` is its own, ``joules`` what its GPUs took."""
         preemptions = self._preemptions() - self._preemptions_before
         return PoolReport(
-            **asdict(self.outcome.results(joules, preemptions, self.rungs)),
+            **asdict(outcome.results(joules, preemptions, self.rungs)),
             name=self.name,
             replicas=len(self.gateway.replicas),
             objective_tokens_per_second=self.pool.spec.objective.tokens_per_second_per_agent_p5,

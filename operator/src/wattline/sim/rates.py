@@ -37,6 +37,8 @@ class _Agent:
     marks: deque[tuple[int, float]] = field(default_factory=lambda: deque([(0, 0.0)], maxlen=_SAMPLES + 1))
     rate: float | None = None
     """Tokens per second from the first mark to the last; none where they say nothing of speed."""
+    rated: bool = True
+    """Whether ``rate`` is that of the present marks."""
 
     def totals(self, now: float) -> tuple[int, float]:
         tokens = self.tokens + (self.out() if self.out is not None else 0)
@@ -85,14 +87,18 @@ class AgentRates:
             if closes:
                 self._close(agent, totals, _SAMPLES)
             agent.marks.append(totals)
-            agent.rate = _rate(agent.marks[0], totals)
+            agent.rated = False
 
     def slowest(self, sessions: Iterable[str]) -> float | None:
         """Return the P5 of the sessions' rates in the last 30 s, as of the last sample."""
         rates = []
         for session in sessions:
             agent = self._agents.get(session)
-            if agent is not None and agent.rate is not None:
+            if agent is None:
+                continue
+            if not agent.rated:
+                agent.rate, agent.rated = _rate(agent.marks[0], agent.marks[-1]), True
+            if agent.rate is not None:
                 rates.append(agent.rate)
         return quantile(rates, 0.05)
 

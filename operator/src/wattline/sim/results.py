@@ -1,7 +1,8 @@
 """What became of runs, of one pool's or of several pools' together: the figures that every report has."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
+from itertools import chain
 from math import fsum
 from typing import TypeVar
 
@@ -73,23 +74,32 @@ class Outcome:
     played: Played
     tally: Tally
     windows: Sequence[float]
-    """Rates of all agents in all windows."""
+    """Rates of all agents in all windows, least first."""
+    run_seconds: Sequence[float]
+    """Of finished runs, least first."""
+    ttft_seconds: Sequence[float]
+    """Of all turns, least first."""
+
+    @classmethod
+    def of(cls, played: Played, tally: Tally, windows: Iterable[float]) -> "Outcome":
+        """Return what was counted, in an order from which quantiles are read."""
+        return cls(played, tally, sorted(windows), sorted(played.run_seconds), sorted(tally.ttft_seconds))
 
     @classmethod
     def of_all(cls, outcomes: Sequence["Outcome"]) -> "Outcome":
         """Return the pools' counts together."""
         if len(outcomes) == 1:
             return outcomes[0]
-        return cls(
+        return cls.of(
             _summed(Played(), [each.played for each in outcomes]),
             _summed(Tally(), [each.tally for each in outcomes]),
-            [rate for each in outcomes for rate in each.windows],
+            chain.from_iterable(each.windows for each in outcomes),
         )
 
     def results(self, joules: float, preemptions: int, rungs: Sequence[Rung]) -> Results:
         """Return the figures; ``rungs`` are those that served in place of pools' own models."""
-        seconds, tally = self.played.run_seconds, self.tally
-        finished, ttft = len(seconds), tally.ttft_seconds
+        seconds, ttft, tally = self.run_seconds, self.ttft_seconds, self.tally
+        finished = len(seconds)
         return Results(
             runs_offered=self.played.offered,
             runs_finished=finished,
