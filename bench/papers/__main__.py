@@ -1,23 +1,23 @@
 """Reproduces the papers: `python -m bench.papers [--form ci|reduced|full] [--only KEY ...] [--data FOLDER]`.
 
 Prints each claim beside ours, writes the reference page, and in the full form keeps the results in `results/` with the
-hashes of what they were computed from. A page shows a paper's full result where one is kept, else the form just run.
+hashes of what they were computed from. A page shows a paper's full result where one of the present code is kept, else the
+form just run.
 Exits with 1 where a study could not be run; a claim outside its band is a result, not an error.
 """
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
 
 from bench.papers import page
 from bench.papers.catalogue import PAPERS
+from bench.papers.kept import Kept
 from bench.papers.machine import Machine, code_of
-from bench.papers.study import Carrier, Claim, Finding, Form, Kind, Paper, Study, Table
+from bench.papers.study import Finding, Form, Paper
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = Path(__file__).parent / "results"
@@ -36,12 +36,13 @@ def main() -> None:
     data = options.data if options.data.is_dir() else None
     if data is None:
         print(f"{options.data}: no such folder; generated traces stand in for recorded ones", file=sys.stderr)
+    kept = Kept(RESULTS)
     results = [_run(paper, form, data, options.jobs) for paper in papers]
     if form is Form.FULL:
         for result in results:
-            _kept(result.paper).write_text(json.dumps(_written(result), indent=1) + "\n", "utf-8")
+            kept.keep(result)
     if options.page is not None and not options.only:
-        shown = [_read(result.paper) or result for result in results]
+        shown = [kept.instead_of(result) for result in results]
         options.page.write_text(page.page(shown), "utf-8")
     inside = [finding.accepted for result in results for finding in result.study.findings]
     print(f"{len(results)} papers, {form.value} form: {sum(inside)} of {len(inside)} claims in their bands")
@@ -76,46 +77,6 @@ def _told(findings: Iterable[Finding]) -> Iterable[str]:
             f"  {page.verdict(finding):>10}  {claim.says}: {page.ours(finding)}  "
             f"(paper {claim.paper}; band {page.band(claim)}; {claim.kind.value})"
         )
-
-
-def _kept(paper: Paper) -> Path:
-    return RESULTS / f"{paper.key}.json"
-
-
-def _written(result: page.Result) -> dict[str, object]:
-    return {"form": result.form, "code": result.code, "inputs": result.inputs, "study": asdict(result.study)}
-
-
-def _read(paper: Paper) -> page.Result | None:
-    if not _kept(paper).is_file():
-        return None
-    kept = json.loads(_kept(paper).read_text("utf-8"))
-    study = kept["study"]
-    return page.Result(
-        paper,
-        Study(
-            **{
-                **study,
-                "findings": tuple(
-                    Finding(
-                        Claim(**{**one["claim"], "kind": Kind(one["claim"]["kind"])}),
-                        tuple(one["samples"]),
-                        one["reason"],
-                    )
-                    for one in study["findings"]
-                ),
-                "carried_by": tuple(Carrier(**one) for one in study["carried_by"]),
-                "tables": tuple(
-                    Table(one["title"], tuple(one["header"]), tuple(tuple(row) for row in one["rows"]))
-                    for one in study["tables"]
-                ),
-            }
-        ),
-        Form(kept["form"]),
-        kept["code"],
-        kept["inputs"],
-        current=kept["code"] == code_of(paper.study),
-    )
 
 
 if __name__ == "__main__":

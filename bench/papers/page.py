@@ -30,8 +30,6 @@ class Result:
     form: Form
     code: str
     inputs: dict[str, str]
-    current: bool = True
-    """Whether the code is still the same."""
 
 
 def page(results: Sequence[Result]) -> str:
@@ -77,7 +75,7 @@ def _summary(results: Sequence[Result]) -> Iterable[str]:
             tuple(
                 (
                     f"[{result.paper.title}](#{_anchor(result.paper.title)})",
-                    result.form.value if result.current else f"{result.form.value}, of earlier code",
+                    result.form.value,
                     _share([f for f in result.study.findings if f.claim.headline]),
                     _share(result.study.findings),
                     str(sum(f.claim.kind is not Kind.ARITHMETIC for f in result.study.findings)),
@@ -126,8 +124,7 @@ def _part(result: Result) -> Iterable[str]:
     for table in study.tables:
         yield from _lines(table)
     inputs = ", ".join(f"{name} `{value}`" for name, value in sorted(result.inputs.items())) or "none"
-    changed = "" if result.current else ", changed since (`make papers-full` runs it anew)"
-    yield from (f"Code `{result.code}`{changed}; data: {inputs}.", "")
+    yield from (f"Code `{result.code}`; data: {inputs}.", "")
 
 
 def _lines(table: Table) -> Iterable[str]:

@@ -1,12 +1,13 @@
 """The frame of the papers' studies: what counts as accepted, what a page shows, what an interruption costs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from bench.papers import page
+from bench.papers.kept import Kept
 from bench.papers.machine import Machine, sources_of
-from bench.papers.study import Claim, Finding, Form, Kind, Paper, Study
+from bench.papers.study import Carrier, Claim, Finding, Form, Kind, Paper, Study, Table
 
 
 def claim(**changed):
@@ -108,8 +109,20 @@ def test_a_page_says_what_lies_outside_and_why():
     assert "| [KAIROS](#kairos) | ci | 0/1 | 0/1 | 1 |" in text
 
 
-@pytest.mark.parametrize("current", [True, False])
-def test_a_kept_result_of_code_that_has_changed_says_so(current):
+def test_a_kept_result_comes_back_whole_and_stands_in_for_one_of_the_same_code(tmp_path):
     paper = Paper("kairos", "KAIROS", "Somebody, 2026.", (), "Wired.", study)
-    text = page.page([page.Result(paper, study(None), Form.FULL, "c0de", {}, current=current)])
-    assert ("of earlier code" in text, "changed since" in text) == (not current, not current)
+    tables = (Table("t", ("a", "b"), (("1", "2"),)),)
+    told = replace(study(None), carried_by=(Carrier("load", "0.5 to 0.9", "nothing"),), tables=tables)
+    full = page.Result(paper, told, Form.FULL, "c0de", {"traces/a.csv": "beef"})
+    kept, quick = Kept(tmp_path / "results"), page.Result(paper, study(None), Form.REDUCED, "c0de", {})
+
+    assert kept.instead_of(quick) is quick
+    kept.keep(full)
+    assert kept.instead_of(quick) == full
+
+
+def test_a_kept_result_of_other_code_is_not_shown(tmp_path):
+    paper = Paper("kairos", "KAIROS", "Somebody, 2026.", (), "Wired.", study)
+    kept, now = Kept(tmp_path), page.Result(paper, study(None), Form.REDUCED, "new", {})
+    kept.keep(page.Result(paper, study(None), Form.FULL, "old", {}))
+    assert kept.instead_of(now) is now
