@@ -38,7 +38,7 @@ check: .venv/ready $(SHIM) ## format, lint, types, import contracts, generated f
 conformance: .venv/ready $(SHIM) ## faults, hangs and kills against the node agent without hardware; FULL=1: all of them
 	@$(BIN)/python -W error -m conformance --virtual conformance.ours:Inside $(if $(FULL),--full) $(CONFORMANCE)
 
-papers: .venv/ready ## every paper's claims beside ours, reduced (20 minutes on two cores); FORM=ci: five
+papers: .venv/ready ## every paper's claims beside ours, reduced where no full result of this code is kept (20 minutes on two cores); FORM=ci: five
 	@$(BIN)/python -m bench.papers --form $(or $(FORM),reduced) --page $(if $(filter ci,$(FORM)),.build/papers.md,docs/reference/papers.md) $(PAPERS)
 
 papers-full: .venv/ready ## the same in full: hours; goes on where it was interrupted

@@ -1,8 +1,7 @@
 """Reproduces the papers: `python -m bench.papers [--form ci|reduced|full] [--only KEY ...] [--data FOLDER]`.
 
 Prints each claim beside ours, writes the reference page, and in the full form keeps the results in `results/` with the
-hashes of what they were computed from. A page shows a paper's full result where one of the present code is kept, else the
-form just run.
+hashes of what they were computed from. The reduced form takes a full result of the present code where one is kept.
 Exits with 1 where a study could not be run; a claim outside its band is a result, not an error.
 """
 
@@ -37,13 +36,9 @@ def main() -> None:
     if data is None:
         print(f"{options.data}: no such folder; generated traces stand in for recorded ones", file=sys.stderr)
     kept = Kept(RESULTS)
-    results = [_run(paper, form, data, options.jobs) for paper in papers]
-    if form is Form.FULL:
-        for result in results:
-            kept.keep(result)
+    results = [_result(paper, form, kept, data, options.jobs) for paper in papers]
     if options.page is not None and not options.only:
-        shown = [kept.instead_of(result) for result in results]
-        options.page.write_text(page.page(shown), "utf-8")
+        options.page.write_text(page.page(results), "utf-8")
     inside = [finding.accepted for result in results for finding in result.study.findings]
     print(f"{len(results)} papers, {form.value} form: {sum(inside)} of {len(inside)} claims in their bands")
 
@@ -56,6 +51,19 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--page", type=Path, help="write the reference page there")
     return parser.parse_args()
+
+
+def _result(paper: Paper, form: Form, kept: Kept, data: Path | None, jobs: int) -> page.Result:
+    """Return a paper's result: in the reduced form the full one that is kept, where it is of the present code."""
+    if form is Form.REDUCED:
+        before = kept.read(paper, code_of(paper.study))
+        if before is not None:
+            print(f"{paper.key}: {paper.title}: the full result that is kept is of this code")
+            return before
+    result = _run(paper, form, data, jobs)
+    if form is Form.FULL:
+        kept.keep(result)
+    return result
 
 
 def _run(paper: Paper, form: Form, data: Path | None, jobs: int) -> page.Result:

@@ -25,17 +25,14 @@ class Kept:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._file(result.paper).write_text(json.dumps(told, indent=1) + "\n", "utf-8")
 
-    def read(self, paper: Paper) -> Result | None:
-        """Return the result of a paper that is kept, or none."""
+    def read(self, paper: Paper, code: str) -> Result | None:
+        """Return the result of a paper that is kept where it was computed with this code, or none."""
         if not self._file(paper).is_file():
             return None
         told = json.loads(self._file(paper).read_text("utf-8"))
-        return Result(paper, _study(told["study"]), Form(told["form"]), told["code"], told["inputs"])
-
-    def instead_of(self, result: Result) -> Result:
-        """Return the result that is kept where it is of the same code, else the one that was just computed."""
-        kept = self.read(result.paper)
-        return result if kept is None or kept.code != result.code else kept
+        if told["code"] != code:
+            return None
+        return Result(paper, _study(told["study"]), Form(told["form"]), code, told["inputs"])
 
     def _file(self, paper: Paper) -> Path:
         return self._folder / f"{paper.key}.json"

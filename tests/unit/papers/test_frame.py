@@ -109,20 +109,14 @@ def test_a_page_says_what_lies_outside_and_why():
     assert "| [KAIROS](#kairos) | ci | 0/1 | 0/1 | 1 |" in text
 
 
-def test_a_kept_result_comes_back_whole_and_stands_in_for_one_of_the_same_code(tmp_path):
+def test_a_kept_result_comes_back_whole_for_the_code_it_is_of(tmp_path):
     paper = Paper("kairos", "KAIROS", "Somebody, 2026.", (), "Wired.", study)
     tables = (Table("t", ("a", "b"), (("1", "2"),)),)
     told = replace(study(None), carried_by=(Carrier("load", "0.5 to 0.9", "nothing"),), tables=tables)
     full = page.Result(paper, told, Form.FULL, "c0de", {"traces/a.csv": "beef"})
-    kept, quick = Kept(tmp_path / "results"), page.Result(paper, study(None), Form.REDUCED, "c0de", {})
+    kept = Kept(tmp_path / "results")
 
-    assert kept.instead_of(quick) is quick
+    assert kept.read(paper, "c0de") is None
     kept.keep(full)
-    assert kept.instead_of(quick) == full
-
-
-def test_a_kept_result_of_other_code_is_not_shown(tmp_path):
-    paper = Paper("kairos", "KAIROS", "Somebody, 2026.", (), "Wired.", study)
-    kept, now = Kept(tmp_path), page.Result(paper, study(None), Form.REDUCED, "new", {})
-    kept.keep(page.Result(paper, study(None), Form.FULL, "old", {}))
-    assert kept.instead_of(now) is now
+    assert kept.read(paper, "c0de") == full
+    assert kept.read(paper, "other") is None
