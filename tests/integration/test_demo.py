@@ -55,6 +55,11 @@ def wait_for(condition, seconds, what):
         time.sleep(0.1)
 
 
+def heeds_interrupts():
+    """A shell lets what it starts in the background ignore Ctrl-C, and with it all that these tests start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize(
     ("number", "moment"),
     [
@@ -68,6 +73,7 @@ def test_interrupted_it_leaves_no_process_and_no_file(work, one_node, number, mo
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        preexec_fn=heeds_interrupts,  # noqa: PLW1509  # no other thread runs in this test
     )
     try:
         line = ""
