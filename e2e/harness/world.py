@@ -40,7 +40,8 @@ class World:
 
     def stop(self, namespace: str) -> None:
         """Take the world away; on return another may take its place."""
-        self._cluster.kubectl("delete", "-n", namespace, "pod/world", "--ignore-not-found", "--timeout=30s")
+        patience = "--timeout=55s"  # a pod has 30 s of grace
+        self._cluster.kubectl("delete", "-n", namespace, "pod/world", "--ignore-not-found", patience)
 
     def limits_watts(self, since: int = 0) -> Iterator[dict[int, float]]:
         """Yield the power limits of all GPUs each time one changed, from the ``since``-th record on."""
