@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from bench.papers.figures import number
 from bench.papers.study import Claim, Finding, Form, Kind, Paper, Study, Table
 
 HEAD = """# What the papers claim, and what we find
@@ -37,12 +38,6 @@ def page(results: Sequence[Result]) -> str:
     return (
         "\n".join([HEAD, *_summary(results), *(line for result in results for line in _part(result))]) + "\n"
     )
-
-
-def number(value: float, unit: str = "") -> str:
-    """Return a number as a table shows it: three digits that matter."""
-    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-    return f"{text} {unit}".rstrip()
 
 
 def ours(finding: Finding) -> str:

@@ -7,7 +7,7 @@ from bench.papers.energy_per_query import emergent, levers, montecarlo
 from bench.papers.energy_per_query.emergent import Queries
 from bench.papers.energy_per_query.montecarlo import Inputs
 from bench.papers.energy_per_query.node import Choice, served
-from bench.papers.page import number
+from bench.papers.figures import number
 from bench.papers.study import Bench, Carrier, Claim, Finding, Kind, Study, Table, varied
 
 _A, _E = Kind.ARITHMETIC, Kind.EMERGENT

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
 
+from bench.papers.figures import number
 from bench.papers.kairos import claims, reasons
 from bench.papers.kairos.sweep import (
     CONSTANT,
@@ -18,7 +19,6 @@ from bench.papers.kairos.sweep import (
     found,
     saved,
 )
-from bench.papers.page import number
 from bench.papers.study import Claim, Finding, Form, Table
 
 At = dict[float, dict[str, list[Report]]]

@@ -2,9 +2,9 @@
 
 from statistics import fmean
 
+from bench.papers.figures import number
 from bench.papers.medha.chunks import MILLION, NODE, fixed, packed
 from bench.papers.medha.engine import GPUS, physics
-from bench.papers.page import number
 from bench.papers.study import Bench, Json, Table
 
 from wattline.policy.slack import SlackSpec

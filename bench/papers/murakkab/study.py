@@ -5,9 +5,9 @@ from dataclasses import replace
 from math import isfinite
 from statistics import fmean
 
+from bench.papers.figures import number
 from bench.papers.murakkab import demand, runs
 from bench.papers.murakkab.runs import HAND, HAND_SCALED, JOINT, MODES, SEPARATE, TUNED, TUNED_JOINT, Case
-from bench.papers.page import number
 from bench.papers.study import Bench, Carrier, Claim, Finding, Kind, Study, Table
 
 Day = dict[str, float]

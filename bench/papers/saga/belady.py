@@ -4,7 +4,7 @@ from dataclasses import replace
 from itertools import pairwise
 from statistics import fmean
 
-from bench.papers.page import number
+from bench.papers.figures import number
 from bench.papers.saga import claims, reasons
 from bench.papers.saga.frozen import RULES
 from bench.papers.saga.ladder import over

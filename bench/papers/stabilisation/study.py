@@ -7,7 +7,7 @@ from random import Random
 from statistics import fmean
 from typing import Any
 
-from bench.papers.page import number
+from bench.papers.figures import number
 from bench.papers.stabilisation import inference, telemetry, training
 from bench.papers.stabilisation.inference import Fleet, Raise
 from bench.papers.stabilisation.training import GPU_JOULES, Job

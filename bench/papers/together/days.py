@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bench.papers.page import number
+from bench.papers.figures import number
 from bench.papers.study import Bench, Carrier, Form, Json, Table, varied
 from bench.papers.together import effects, tables
 from bench.papers.together.cells import ADMISSION, LEVERS, NONE, Case, but, factorial, only, played

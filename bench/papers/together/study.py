@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from statistics import fmean
 
-from bench.papers.page import number
+from bench.papers.figures import number
 from bench.papers.study import Bench, Claim, Finding, Study
 from bench.papers.together import claims, effects, tables
 from bench.papers.together.cells import LEVERS, NONE, SHARING, but

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-from bench.papers.page import number
+from bench.papers.figures import number
 from bench.papers.study import Finding, Table
 from bench.papers.together import claims, effects
 from bench.papers.together.cells import FACTORS, LEVERS, NONE, but, only

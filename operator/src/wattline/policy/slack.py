@@ -226,7 +226,7 @@ def _largest(
 
     None where none fits. ``least_seconds`` is the time with ``at_least`` of its tokens, a number of grid steps. Times
     are nearly straight over tokens, so that a line between the ends meets the budget close by.
-    """  # fmt: skip
+    """
     most = min(prompt.tokens - prompt.done_tokens, spec.most_tokens)
     fits = _chunk(prompt, most)
     seconds = predicted((*beside, fits))
