@@ -242,10 +242,7 @@ class Desk:
         returning = seat is not None or ask.owed
         if returning and at_seconds - waiting.since_seconds >= self.spec.patience_seconds:
             self._make_room(ask, seat, at_seconds)
-        else:
-            self.held_because = self._room.denied(self.spec, self.growth, ask)
-            if self.held_because is not None:
-                return None
+        self.held_because = None
         if self.spec.admission and not ask.adopted and self.spec.route.mode is not route.Mode.ROUND_ROBIN:
             self.held_because = self._room.full(self.spec, self.growth, ask, at_seconds, returning=returning)
             if self.held_because is not None:

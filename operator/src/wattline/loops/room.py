@@ -111,24 +111,20 @@ class Room:
             ),
         )
 
-    def denied(self, spec: DeskSpec, growth: admit.Growth, ask: Ask) -> admit.Why | None:
-        """Return why nobody had room for a turn, if it was asked before and nothing is another since."""
-        denial = self._denial
-        if (
-            denial is None
-            or denial.turn != ask.turn
-            or denial.growth is not growth
-            or denial.spec is not spec
-            or denial.changes != self._changes
-            or denial.held != self.ledger.changes
-        ):
-            return None
-        return denial.because
-
     def full(
         self, spec: DeskSpec, growth: admit.Growth, ask: Ask, at_seconds: float, *, returning: bool
     ) -> admit.Why | None:
         """Return what the fullest usable replica says where none has room but one may later, else nothing."""
+        denial = self._denial
+        if (
+            denial is not None
+            and denial.turn == ask.turn
+            and denial.growth is growth
+            and denial.spec is spec
+            and denial.changes == self._changes
+            and denial.held == self.ledger.changes
+        ):
+            return denial.because
         rule = spec.admit
         room, alone = admit.Why.ROOM, admit.Why.ALONE
         too_large, thrashing = admit.Why.TOO_LARGE, admit.Why.THRASHING
