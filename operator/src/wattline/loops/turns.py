@@ -6,14 +6,16 @@ from typing import NamedTuple
 
 from wattline.model.context import Context
 from wattline.policy import admit, route
+from wattline.policy.admit import AdmitSpec
+from wattline.policy.route import RouteSpec
 
 
 @dataclass(frozen=True, slots=True)
 class DeskSpec:
     """What the user asks for."""
 
-    admit: admit.AdmitSpec
-    route: route.RouteSpec
+    admit: AdmitSpec
+    route: RouteSpec
     admission: bool = True
     patience_seconds: float = 20.0
     """An owed turn that waited this long for memory gets that of sessions whose tool has run longest. Ours: a tool
