@@ -103,4 +103,8 @@ def cool_watts(
 
 
 def _least(tops_mhz: Sequence[int | None]) -> int | None:
-    return min((top for top in tops_mhz if top is not None), default=None)
+    least: int | None = None
+    for top in tops_mhz:
+        if top is not None and (least is None or top < least):
+            least = top
+    return least

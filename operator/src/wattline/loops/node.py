@@ -15,8 +15,10 @@ from typing import NamedTuple
 
 from wattline.api.powernode import PowerNodeSpec
 from wattline.loops import ceiling, heat, ramp, want, watts
+from wattline.loops.ceiling import CeilingState
 from wattline.loops.plan import Plan, among, below
 from wattline.loops.seen import UNKNOWN_REPLICA, GpuSeen, NodeSeen, ReplicaKey, ReplicaSeen
+from wattline.loops.want import WantState
 from wattline.loops.watts import Group
 from wattline.policy import clock, share, smooth
 
@@ -41,9 +43,9 @@ class NodeState:
     """What one step hands to the next."""
 
     clocks: Mapping[ReplicaKey, clock.ClockState] = field(default_factory=dict)
-    ceilings: Mapping[str, ceiling.CeilingState] = field(default_factory=dict)
+    ceilings: Mapping[str, CeilingState] = field(default_factory=dict)
     """By group: the clock bound that follows from its watts."""
-    wants: Mapping[str, want.WantState] = field(default_factory=dict)
+    wants: Mapping[str, WantState] = field(default_factory=dict)
     """By group: whether it stood at its limit lately."""
     ramp: smooth.SmoothState = field(default_factory=smooth.SmoothState)
     """What is left of the node's ramp, and who waits for it."""
@@ -166,8 +168,8 @@ class _Clocked(NamedTuple):
     demand_watts: float
     """Draw, not bound; infinite where nothing can be said."""
     states: Mapping[ReplicaKey, clock.ClockState]
-    ceiling: ceiling.CeilingState
-    want: want.WantState
+    ceiling: CeilingState
+    want: WantState
 
 
 def _clock(plan: Plan, group: Group, state: NodeState, seen: NodeSeen, warmth: heat.Warmth) -> _Clocked:
@@ -177,7 +179,7 @@ def _clock(plan: Plan, group: Group, state: NodeState, seen: NodeSeen, warmth: h
     limited = [_limited(gpu) for _, gpu in group.members]
     supported = plan.supported(group)
     fence = ceiling.step(
-        state.ceilings.get(group.name, ceiling.CeilingState()),
+        state.ceilings.get(group.name, CeilingState()),
         supported,
         seen.at_seconds,
         [
@@ -224,7 +226,7 @@ def _clock(plan: Plan, group: Group, state: NodeState, seen: NodeSeen, warmth: h
         wishes = [(allowed[-1] if allowed else 0, "NoReplica", "no replica of ours runs here")]
         demand_watts = draw_watts * HEADROOM_RATIO
     wanting, demand_watts = want.step(
-        state.wants.get(group.name, want.WantState()), seen.at_seconds, demand_watts, limited=any(limited)
+        state.wants.get(group.name, WantState()), seen.at_seconds, demand_watts, limited=any(limited)
     )
     mhz, why, detail = max(wishes)
     if tops and mhz == allowed[-1]:

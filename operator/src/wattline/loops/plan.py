@@ -42,12 +42,8 @@ class Plan:
         """Return the clocks that every member supports and every order allows, slowest first; one at least, if any."""
         tables = tuple([gpu.identity.clocks_mhz for _, gpu in group.members])
         known = self._clocks.get(group.name)
-        if known is not None and len(known[0]) == len(tables):
-            for before, now in zip(known[0], tables, strict=True):
-                if before is not now:
-                    break
-            else:
-                return known[1]
+        if known is not None and known[0] == tables:
+            return known[1]
         lowest = max((order.clock_mhz_min or 0 for order, _ in group.members), default=0)
         highest = min(
             (order.clock_mhz_max for order, _ in group.members if order.clock_mhz_max is not None),

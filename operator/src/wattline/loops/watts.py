@@ -24,6 +24,8 @@ class Group:
     @property
     def power_class(self) -> PowerClass:
         """Return the keenest class of its members."""
+        if len(self.members) == 1:
+            return self.members[0][0].power_class
         return min((order.power_class for order, _ in self.members), key=CLASSES.index)
 
 
@@ -75,17 +77,16 @@ def limits(group: Group, granted_watts: float) -> dict[str, float]:
     each = _divided(
         granted_watts,
         tuple(
-            (
-                bound_watts(gpu.identity.product, gpu.identity.min_watts, gpu.identity.max_watts),
-                bound_watts(gpu.identity.product, _watts_max(order, gpu), gpu.identity.max_watts),
-            )
-            for order, gpu in group.members
+            [
+                (
+                    bound_watts(gpu.identity.product, gpu.identity.min_watts, gpu.identity.max_watts),
+                    bound_watts(gpu.identity.product, _watts_max(order, gpu), gpu.identity.max_watts),
+                )
+                for order, gpu in group.members
+            ]
         ),
     )
-    value = min(
-        limit_for(gpu.identity.product, granted)
-        for (_, gpu), granted in zip(group.members, each, strict=True)
-    )
+    value = min([limit_for(gpu.identity.product, each[at]) for at, (_, gpu) in enumerate(group.members)])
     value = (
         floor(value * 1000) / 1000
     )  # devices take milliwatts; rounded down, so that the bound stays inside

@@ -18,7 +18,10 @@ class Fit:
 
     def predict(self, features: Sequence[float]) -> float:
         """Return the model's value."""
-        return sum(p * x for p, x in zip(self.parameters, features, strict=True))
+        value = 0.0
+        for at, parameter in enumerate(self.parameters):
+            value += parameter * features[at]
+        return value
 
     def deviation(self, features: Sequence[float]) -> float:
         """Return how far off the model's value may be, one standard deviation."""

@@ -175,7 +175,7 @@ def _trimmed(state: Learnt, work: Work, seen: ClockSeen, seconds: float) -> tupl
     if seen.running == 0 or state.pace.time is None:
         return state.modelled, state.trim
     running = max(1.0, float(seen.running))
-    now = state.pace.agent_rates(running, work.resident_ratio, work.prefill_per_second)(seen.clock_mhz)
+    now = state.pace.agent_rate(running, work.resident_ratio, work.prefill_per_second).at(seen.clock_mhz)
     modelled = now if state.modelled is None else state.modelled + seconds / 15.0 * (now - state.modelled)
     slowest = seen.slowest_agent_tokens_per_second
     if slowest is None or seen.waiting > 0:

@@ -1,7 +1,6 @@
 """What a replica's own counters teach about it: how long its work takes and what it draws, over the clock."""
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 from wattline.model.fit import Fit, learn, prior
@@ -76,16 +75,21 @@ class Pace(NamedTuple):
 
     def agent_tokens_per_second(self, clock_mhz: float, work: Work) -> float:
         """Return what each running turn gets at a clock, with the present work beside it."""
-        return self.agent_rates(work.running, work.resident_ratio, work.prefill_per_second)(clock_mhz)
+        return self.agent_rate(work.running, work.resident_ratio, work.prefill_per_second).at(clock_mhz)
 
-    def agent_rates(
-        self, running: float, resident_ratio: float, prefill_per_second: float
-    ) -> Callable[[float], float]:
+    def agent_rate(self, running: float, resident_ratio: float, prefill_per_second: float) -> "AgentRate":
         """Return what each running turn gets in a second, as a function of the clock."""
         if self.time is None:
-            return _unknown_rate
-        prompts = prefill_per_second / _PREFILL
-        return _rates(self.time, self.time_errors, running, resident_ratio, prompts)
+            return _UNKNOWN_RATE
+        a, b, c, d, e, f = self.time.parameters
+        agents = max(running, 1.0) / _AGENTS
+        return AgentRate(
+            max(a, 0.0) + max(b, 0.0) * resident_ratio + max(c, 0.0) * agents,
+            max(d, 0.0) + max(e, 0.0) * agents,
+            max(f, 0.0),
+            prefill_per_second / _PREFILL,
+            self.time_errors,
+        )
 
     def busy_watts(self, clock_mhz: float, running: float, prefill_per_second: float) -> float:
         """Return the draw while the engine works."""
@@ -111,11 +115,11 @@ class Pace(NamedTuple):
         idle = self.idle_watts if self.idle_watts is not None else 0.2 * self.most_watts
         together = work.running / max(work.busy_ratio, 1e-3)
         resident, prefill = work.resident_ratio, work.prefill_per_second
-        usual = self.agent_rates(together, resident, prefill)(work.clock_mhz)
+        usual = self.agent_rate(together, resident, prefill).at(work.clock_mhz)
         alone = min(1.0, work.alone_ratio / max(work.busy_ratio, 1e-3))
         running, busy, longer = together, work.busy_ratio, 1.0
         for _ in range(4):  # slower steps make larger batches, which make slower steps
-            rate = self.agent_rates(running, resident, prefill)(clock_mhz)
+            rate = self.agent_rate(running, resident, prefill).at(clock_mhz)
             longer = min(usual / max(rate, 1e-6), 20.0)
             busy = max(work.busy_ratio, 1e-3) * longer**alone
             running = max(1.0, work.running * longer / busy)
@@ -123,6 +127,34 @@ class Pace(NamedTuple):
         return busy * max(1.0, watts * (1.0 - self.unsure_ratio(clock_mhz)) - idle)
 
 
+class AgentRate(NamedTuple):
+    """What each running turn gets in a second, as a function of the clock, with the work beside it as it is."""
+
+    memory: float
+    """Seconds of 100 steps that do not follow the clock."""
+    compute: float
+    """Those that follow 1/GHz²."""
+    per_prompt: float
+    """Seconds of 10,000 prompt tokens, at 1 GHz."""
+    prompts: float
+    """Of so many tokens, a second."""
+    errors: Residuals
+    """Of a step's time."""
+
+    def at(self, clock_mhz: float) -> float:
+        """Return the tokens a second."""
+        return self.erring(clock_mhz, self.errors.at(clock_mhz))
+
+    def erring(self, clock_mhz: float, error: float) -> float:
+        """Return the same for a known relative error of the step's time."""
+        ghz = clock_mhz / _GHZ
+        share = min(0.95, self.prompts * (self.per_prompt / ghz))
+        step = max(self.memory + self.compute / ghz**2, 1e-2) / _STEPS * (1.0 + error)
+        return (1.0 - share) / step
+
+
+_UNKNOWN_RATE = AgentRate(_STEPS, 0.0, 0.0, 0.0, NONE_SEEN)
+"""A step a second."""
 NEW = Pace()
 """Before anything was seen."""
 
@@ -152,30 +184,6 @@ def watched(pace: Pace, work: Work) -> Pace:
         power_errors=pace.power_errors.after(work.clock_mhz, _relative(work.watts, power.predict(ghz_power))),
         most_watts=most,
     )
-
-
-def _rates(
-    time: Fit, errors: Residuals, running: float, resident_ratio: float, prompts: float
-) -> Callable[[float], float]:
-    """Return ``agent_rates``; outside of the class, where the compiled build can make a function of it."""
-    a, b, c, d, e, f = time.parameters
-    agents = max(running, 1.0) / _AGENTS
-    memory = max(a, 0.0) + max(b, 0.0) * resident_ratio + max(c, 0.0) * agents
-    compute = max(d, 0.0) + max(e, 0.0) * agents
-    per_prompt = max(f, 0.0)
-    error_at = errors.at
-
-    def rate(clock_mhz: float) -> float:
-        ghz = clock_mhz / _GHZ
-        share = min(0.95, prompts * (per_prompt / ghz))
-        step = max(memory + compute / ghz**2, 1e-2) / _STEPS * (1.0 + error_at(clock_mhz))
-        return (1.0 - share) / step
-
-    return rate
-
-
-def _unknown_rate(_clock_mhz: float) -> float:
-    return 1.0
 
 
 def _relative(seen: float, expected: float) -> float:

@@ -1,5 +1,6 @@
 """What a model gets wrong, remembered by clock: bends that its formula cannot make."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 CELL_MHZ = 50
@@ -19,6 +20,10 @@ class Residuals:
     """Clock of the cell, observations, mean error."""
     _expected: dict[float, float] = field(default_factory=dict, init=False, repr=False, compare=False)
     """What was asked for before, by clock: the same few clocks are asked for every second."""
+    _over: list[tuple[tuple[int, ...], list[float]]] = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
+    """The clocks that were last asked for together, as that object, and their errors."""
 
     def at(self, clock_mhz: float) -> float:
         """Return the relative error to expect at a clock."""
@@ -28,6 +33,15 @@ class Residuals:
         if known is None:
             known = self._expected[clock_mhz] = self._at(clock_mhz)
         return known
+
+    def over(self, clocks_mhz: tuple[int, ...]) -> Sequence[float]:
+        """Return the same for several clocks."""
+        for asked, errors in self._over:
+            if asked is clocks_mhz:
+                return errors
+        errors = [self._at(clock_mhz) for clock_mhz in clocks_mhz]
+        self._over[:] = [(clocks_mhz, errors)]
+        return errors
 
     def _at(self, clock_mhz: float) -> float:
         weight, total = DOUBT, 0.0
@@ -41,11 +55,10 @@ class Residuals:
 
     def doubt(self, clock_mhz: float) -> float:
         """Return 1 where nothing was seen near a clock, towards 0 where much was."""
-        weight = sum(
-            seen * (1.0 - abs(cell - clock_mhz) / REACH_MHZ)
-            for cell, seen, _ in self.cells
-            if abs(cell - clock_mhz) < REACH_MHZ
-        )
+        weight = 0.0
+        for cell, seen, _ in self.cells:
+            if abs(cell - clock_mhz) < REACH_MHZ:
+                weight += seen * (1.0 - abs(cell - clock_mhz) / REACH_MHZ)
         return DOUBT / (DOUBT + weight)
 
     def after(self, clock_mhz: float, error: float) -> "Residuals":

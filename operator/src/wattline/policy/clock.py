@@ -20,13 +20,14 @@ never seen, it goes up.
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Sequence
 from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
 
 from wattline.api.powernode import ReplicaOrder
 from wattline.model.learnt import NOTHING, ClockSeen, Learnt, after
+from wattline.model.pace import AgentRate
 
 DOWN_SECONDS = 2.0
 """At most one level down in this time (papers: at most one step per 2 s)."""
@@ -76,6 +77,9 @@ class ClockState(NamedTuple):
     planned_at_seconds: float = -math.inf
     asked_mhz: int | None = None
     moved_at_seconds: float = -math.inf
+    clocks_mhz: tuple[int, ...] = ()
+    """Of the bounds, and which of them were chosen from: mostly they are the same objects again."""
+    levels_mhz: tuple[int, ...] = ()
 
 
 class ClockDecision(NamedTuple):
@@ -97,7 +101,8 @@ def decide(spec: ReplicaOrder, bounds: ClockBounds, state: ClockState, seen: Clo
     Held agents and memory come before the objective, the objective before energy.
     """
     learnt = after(state.learnt, seen, state.moved_at_seconds)
-    levels = _levels(bounds.clocks_mhz)
+    clocks_mhz = bounds.clocks_mhz
+    levels = state.levels_mhz if state.clocks_mhz is clocks_mhz else _levels(clocks_mhz)
     top = levels[-1]
     cheapest_mhz, planned_at_seconds = state.cheapest_mhz, state.planned_at_seconds
     if seen.at_seconds - planned_at_seconds >= PLAN_SECONDS and learnt.pace.power is not None:
@@ -108,15 +113,15 @@ def decide(spec: ReplicaOrder, bounds: ClockBounds, state: ClockState, seen: Clo
     if wanted > now:
         clock = wanted
     elif wanted < now and seen.at_seconds - state.moved_at_seconds >= DOWN_SECONDS:
-        lower = max((level for level in levels if level < now), default=levels[0])
+        lower = levels[max(bisect_left(levels, now) - 1, 0)]
         known = (
             learnt.lowest_mhz is not None and now >= learnt.lowest_mhz
         )  # one level beyond is an experiment
         clock = max(lower, wanted) if known else now
     moved = seen.at_seconds if clock != now else state.moved_at_seconds
     return ClockDecision(
-        ClockState(learnt, cheapest_mhz, planned_at_seconds, clock, moved),
-        None if clock == bounds.clocks_mhz[-1] else clock,
+        ClockState(learnt, cheapest_mhz, planned_at_seconds, clock, moved, clocks_mhz, levels),
+        None if clock == clocks_mhz[-1] else clock,
         _demand(learnt, needed, seen),
         why,
         detail,
@@ -139,54 +144,56 @@ def _wanted(
     if learnt.work is None or cheapest_mhz is None:
         return top, top, Why.LEARNING, "nothing known of this replica's pace yet"
     objective = spec.tokens_per_second_per_agent_p5
-    work, trim = learnt.work, learnt.trim
-    rates = learnt.pace.agent_rates(max(work.running, float(seen.running)), resident, work.prefill_per_second)
-    known: dict[int, float] = {}
-
-    def rate(level: int) -> float:
-        found = known.get(level)
-        if found is None:
-            found = known[level] = rates(level) * trim
-        return found
-
-    keen = _slowest_above(levels, rate, KEEN_RATIO * rate(top))
-    needed = _slowest_above(levels, rate, objective * MARGIN_RATIO)
+    work = learnt.work
+    agents = learnt.pace.agent_rate(max(work.running, float(seen.running)), resident, work.prefill_per_second)
+    slowest = _Slowest(levels, agents, agents.errors.over(levels), learnt.trim)
+    fastest = len(levels) - 1
+    at_top = slowest.rate(fastest)
+    keen = slowest.level(KEEN_RATIO * at_top)
+    needed = slowest.level(objective * MARGIN_RATIO)
     if needed > keen:  # beyond, a little speed costs much: only where it makes the difference
-        decisive = rate(keen) < objective <= rate(top)
-        needed = _slowest_above(levels, rate, objective) if decisive else keen
-    at = bisect_left(levels, cheapest_mhz)
-    cheapest = max(levels[at] if at < len(levels) else top, needed)
+        decisive = slowest.rate(keen) < objective <= at_top
+        needed = slowest.level(objective) if decisive else keen
+    cheapest = max(min(bisect_left(levels, cheapest_mhz), fastest), needed)
     if seen.waiting > 0:
-        keen = _slowest_above(levels, rate, rate(top))  # every agent that is slower keeps another one out
-        return keen, keen, Why.AGENTS_HELD, f"{seen.waiting} turns wait for memory"
+        keen = slowest.level(at_top)  # every agent that is slower keeps another one out
+        return levels[keen], levels[keen], Why.AGENTS_HELD, f"{seen.waiting} turns wait for memory"
     early = EARLY_RATIO * memory.protect_above
     if resident > early:
         share = min(1.0, (resident - early) / (memory.protect_above - early))
-        slow = rate(cheapest)
-        clock = _slowest_above(levels, rate, slow + share * (rate(keen) - slow))
-        if clock > cheapest:
-            return (
-                clock,
-                keen,
-                Why.MEMORY,
-                f"agents hold {resident:.0%} of the memory; from {early:.0%} on speed frees it",
-            )
-    said = f"slowest agent predicted at {rate(cheapest):.0f} tok/s for {objective:.0f}"
-    if cheapest == needed and cheapest != levels[0]:
-        return cheapest, needed, Why.OBJECTIVE, said
-    return cheapest, needed, Why.SAVING, f"least energy for this work; {said}"
+        slow = slowest.rate(cheapest)
+        fast = slowest.level(slow + share * (slowest.rate(keen) - slow))
+        if fast > cheapest:
+            said = f"agents hold {resident:.0%} of the memory; from {early:.0%} on speed frees it"
+            return levels[fast], levels[keen], Why.MEMORY, said
+    said = f"slowest agent predicted at {slowest.rate(cheapest):.0f} tok/s for {objective:.0f}"
+    if cheapest == needed and cheapest > 0:
+        return levels[cheapest], levels[needed], Why.OBJECTIVE, said
+    return levels[cheapest], levels[needed], Why.SAVING, f"least energy for this work; {said}"
 
 
-def _slowest_above(levels: tuple[int, ...], rate: Callable[[int], float], least: float) -> int:
-    """Return the slowest level whose rate is at least ``least``, the fastest where none is; rates rise with levels."""
-    low, high = 0, len(levels) - 1
-    while low < high:
-        middle = (low + high) // 2
-        if rate(levels[middle]) >= least - 1e-9:
-            high = middle
-        else:
-            low = middle + 1
-    return levels[low]
+class _Slowest(NamedTuple):
+    """The slowest agent's rate at each level: its share of what the model says that each of them gets."""
+
+    levels: tuple[int, ...]
+    agents: AgentRate
+    errors: Sequence[float]
+    """Of the model's step time, at each level."""
+    share: float
+
+    def rate(self, level: int) -> float:
+        return self.agents.erring(self.levels[level], self.errors[level]) * self.share
+
+    def level(self, least: float) -> int:
+        """Return the slowest level whose rate is at least ``least``, the fastest where none is; rates rise with levels."""
+        low, high = 0, len(self.levels) - 1
+        while low < high:
+            middle = (low + high) // 2
+            if self.rate(middle) >= least - 1e-9:
+                high = middle
+            else:
+                low = middle + 1
+        return low
 
 
 def _cheapest(learnt: Learnt, levels: tuple[int, ...]) -> int:

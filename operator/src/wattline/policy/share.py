@@ -85,7 +85,7 @@ class _Pot:
 
 def divide(budget_watts: float, claims: Sequence[Claim], *, name: str = "budget") -> tuple[Grant, ...]:
     """Return a grant per claim, in order; their sum is at most the budget unless the floors exceed it."""
-    return share([DomainClaim(name, budget_watts)], [NodeClaim(name, claim) for claim in claims])
+    return _shared([_Pot(name, budget_watts, frozenset([claim.name for claim in claims]))], claims)
 
 
 def share(domains: Sequence[DomainClaim], claims: Sequence[NodeClaim]) -> tuple[Grant, ...]:
@@ -93,8 +93,11 @@ def share(domains: Sequence[DomainClaim], claims: Sequence[NodeClaim]) -> tuple[
 
     Where the floors under a domain exceed its budget, every claim under it gets its floor and says so.
     """
-    pots = _pots(domains, claims)
-    by_name = {node.claim.name: node.claim for node in claims}
+    return _shared(_pots(domains, claims), [node.claim for node in claims])
+
+
+def _shared(pots: Sequence[_Pot], claims: Sequence[Claim]) -> tuple[Grant, ...]:
+    by_name = {claim.name: claim for claim in claims}
     watts = {name: claim.floor_watts for name, claim in by_name.items()}
     bound_by: dict[str, str] = {}
     too_small: dict[str, str] = {}
@@ -109,17 +112,15 @@ def share(domains: Sequence[DomainClaim], claims: Sequence[NodeClaim]) -> tuple[
         wanted = min(max(claim.demand_watts, claim.floor_watts), claim.ceiling_watts)
         wanted_by_class[claim.power_class][name] = wanted
     for wants in wanted_by_class.values():
-        _fill(watts, wants, by_name, pots, bound_by)
+        if wants:
+            _fill(watts, wants, by_name, pots, bound_by)
     ceilings = {name: max(by_name[name].ceiling_watts, watts[name]) for name in free}
     _fill(watts, ceilings, by_name, pots, bound_by)
 
     for name in free:
         whole = math.floor(watts[name] * 1000 + 1e-6) / 1000
         watts[name] = max(by_name[name].floor_watts, min(whole, ceilings[name]))
-    return tuple(
-        _grant(node.claim, watts[node.claim.name], bound_by.get(node.claim.name), too_small)
-        for node in claims
-    )
+    return tuple([_grant(claim, watts[claim.name], bound_by.get(claim.name), too_small) for claim in claims])
 
 
 def _pots(domains: Sequence[DomainClaim], claims: Sequence[NodeClaim]) -> list[_Pot]:
