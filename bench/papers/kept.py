@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bench.papers.page import Result
 from bench.papers.study import Carrier, Claim, Finding, Form, Json, Kind, Paper, Study, Table
+from bench.papers.takenover import TakenOver
 
 
 class Kept:
@@ -20,6 +21,7 @@ class Kept:
             "form": result.form,
             "code": result.code,
             "inputs": result.inputs,
+            "taken_over": None if result.taken_over is None else asdict(result.taken_over),
             "study": asdict(result.study),
         }
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -32,7 +34,9 @@ class Kept:
         told = json.loads(self._file(paper).read_text("utf-8"))
         if told["code"] != code:
             return None
-        return Result(paper, _study(told["study"]), Form(told["form"]), code, told["inputs"])
+        owed = told.get("taken_over")
+        taken_over = None if owed is None else TakenOver(**owed)
+        return Result(paper, _study(told["study"]), Form(told["form"]), code, told["inputs"], taken_over)
 
     def _file(self, paper: Paper) -> Path:
         return self._folder / f"{paper.key}.json"

@@ -1,7 +1,12 @@
-"""Runs the cases of a study on all cores and keeps their results, so that what was interrupted goes on."""
+"""Runs the cases of a study on all cores and keeps their results, so that what was interrupted goes on.
+
+A change that is meant to alter no result need not cost hours: results of an earlier code are taken over, and a sample of
+them is computed again. One that differs stops everything.
+"""
 
 import hashlib
 import json
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -10,11 +15,18 @@ from pathlib import Path
 
 import grimp
 from bench.papers.study import C, Form, Json, T
+from bench.papers.takenover import TakenOver
 
 import wattline
 
 ROOTS = {"wattline": Path(next(iter(wattline.__path__))), "bench": Path(__file__).parents[1]}
 """Packages whose modules a result may depend on, and where they lie."""
+AGAIN = 16
+"""Ours: of the results that are taken over, one in so many is computed again, and the first of every function."""
+
+
+class DiffersError(Exception):
+    """A result of an earlier code is not that of the present one."""
 
 
 def sources_of(module: str) -> list[Path]:
@@ -43,7 +55,9 @@ def _source(module: str) -> Path:
 class Machine:
     """The cores and the disk, as one study sees them."""
 
-    def __init__(self, form: Form, data: Path | None, *, jobs: int, kept: Path, code: str) -> None:
+    def __init__(
+        self, form: Form, data: Path | None, *, jobs: int, kept: Path, code: str, earlier: str = ""
+    ) -> None:
         self.form = form
         self.inputs: dict[str, str] = {}
         """Hash of each data file that the study asked for."""
@@ -51,6 +65,17 @@ class Machine:
         self._jobs = jobs
         self._kept = kept
         self._code = code
+        self._earlier = earlier
+        self._taken: dict[Path, Path] = {}
+        """Where results of the earlier code lie that are taken over, by where they would."""
+        self._functions: set[str] = set()
+        """Those of which a result was computed again."""
+        self._again = 0
+
+    @property
+    def taken_over(self) -> TakenOver | None:
+        """What was taken over of the earlier code, if anything was."""
+        return TakenOver(self._earlier, len(self._taken), self._again) if self._taken else None
 
     def pick(self, *, ci: T, reduced: T, full: T) -> T:
         """Return what the form needs."""
@@ -70,7 +95,15 @@ class Machine:
 
     def each(self, function: Callable[[C], Json], cases: Sequence[C]) -> list[Json]:
         """Return the function's results for all cases, from disk where they are kept."""
-        files = [self._file(function, case) for case in cases]
+        files = [self._file(function, case, self._code) for case in cases]
+        expected: dict[int, str] = {}
+        for index, file in enumerate(files):
+            earlier = self._file(function, cases[index], self._earlier)
+            if self._earlier and earlier.is_file() and not file.is_file():
+                if self._is_checked(function, file):
+                    expected[index] = earlier.read_text("utf-8")
+                else:
+                    self._taken[file] = files[index] = earlier
         wanted = {index for index, file in enumerate(files) if not file.is_file()}
         self._kept.mkdir(parents=True, exist_ok=True)
         if self._jobs == 1 or len(wanted) <= 1:
@@ -83,12 +116,34 @@ class Machine:
                     _keep(files[running[future]], future.result())
                     print(f"\r  {done}/{len(wanted)}", end="", file=sys.stderr, flush=True)
             print("\r", end="", file=sys.stderr)
-        return [json.loads(file.read_text("utf-8")) for file in files]
+        texts = [file.read_text("utf-8") for file in files]
+        for index, text in expected.items():
+            if texts[index] != text:
+                files[index].unlink()
+                raise DiffersError(
+                    f"{function.__module__}.{function.__qualname__} of {cases[index]}: code {self._earlier} gave another result than "
+                    "the present one, so that nothing of it can be taken over; compute all of it, without --earlier"
+                )
+        return [json.loads(text) for text in texts]
 
-    def _file(self, function: Callable[[C], Json], case: C) -> Path:
+    def settle(self) -> None:
+        """Keep what was taken over as results of the present code; call when the whole study is through."""
+        for file, earlier in self._taken.items():
+            shutil.copyfile(earlier, file)
+
+    def _is_checked(self, function: Callable[[C], Json], file: Path) -> bool:
+        """Return whether a result that there is of the earlier code is computed again."""
+        said = f"{function.__module__}.{function.__qualname__}"
+        if said in self._functions and int(file.stem.rsplit("-", 1)[1], 16) % AGAIN:
+            return False
+        self._functions.add(said)
+        self._again += 1
+        return True
+
+    def _file(self, function: Callable[[C], Json], case: C, code: str) -> Path:
         said = json.dumps(asdict(case), sort_keys=True)  # type: ignore[call-overload]  # a case is a dataclass
         name = hashlib.sha256(
-            f"{self._code} {function.__module__}.{function.__qualname__} {said}".encode()
+            f"{code} {function.__module__}.{function.__qualname__} {said}".encode()
         ).hexdigest()
         return self._kept / f"{function.__qualname__}-{name[:24]}.json"
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bench.papers.figures import number
 from bench.papers.study import Claim, Finding, Form, Kind, Paper, Study, Table
+from bench.papers.takenover import TakenOver
 
 HEAD = """# What the papers claim, and what we find
 
@@ -31,6 +32,7 @@ class Result:
     form: Form
     code: str
     inputs: dict[str, str]
+    taken_over: TakenOver | None = None
 
 
 def page(results: Sequence[Result]) -> str:
@@ -119,7 +121,16 @@ def _part(result: Result) -> Iterable[str]:
     for table in study.tables:
         yield from _lines(table)
     inputs = ", ".join(f"{name} `{value}`" for name, value in sorted(result.inputs.items())) or "none"
-    yield from (f"Code `{result.code}`; data: {inputs}.", "")
+    yield from (f"Code `{result.code}`{_owed(result.taken_over)}; data: {inputs}.", "")
+
+
+def _owed(taken: TakenOver | None) -> str:
+    if taken is None:
+        return ""
+    return (
+        f" ({taken.cells} results of single cases are those of code `{taken.code}`; {taken.again} others of it were computed "
+        "again and came out the same)"
+    )
 
 
 def _lines(table: Table) -> Iterable[str]:

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from bench.papers import page
 from bench.papers.kept import Kept
-from bench.papers.machine import Machine, sources_of
+from bench.papers.machine import DiffersError, Machine, sources_of
 from bench.papers.study import Carrier, Claim, Finding, Form, Kind, Paper, Study, Table
+from bench.papers.takenover import TakenOver
 
 
 def claim(**changed):
@@ -52,8 +53,8 @@ def counted(case):
     return {"double": 2 * case.number}
 
 
-def machine(tmp_path, code="c"):
-    return Machine(Form.CI, None, jobs=1, kept=tmp_path / "kept", code=code)
+def machine(tmp_path, code="c", earlier=""):
+    return Machine(Form.CI, None, jobs=1, kept=tmp_path / "kept", code=code, earlier=earlier)
 
 
 def test_a_study_goes_on_where_it_was_interrupted(tmp_path):
@@ -69,6 +70,51 @@ def test_other_code_computes_anew(tmp_path):
     machine(tmp_path).each(counted, [case])
     with pytest.raises(FileExistsError):
         machine(tmp_path, code="d").each(counted, [case])
+
+
+@dataclass(frozen=True)
+class Sum:
+    number: int
+
+
+ADDED = {"each": 0}
+
+
+def added(case):
+    return {"sum": case.number + ADDED["each"]}
+
+
+def test_results_of_an_earlier_code_are_taken_over_and_some_of_them_computed_again(tmp_path):
+    cases = [Case(str(tmp_path), number) for number in range(200)]
+    before = machine(tmp_path).each(counted, cases)
+    for number in range(200):
+        (tmp_path / f"{number}").unlink()
+    later = machine(tmp_path, code="d", earlier="c")
+
+    assert later.each(counted, cases) == before
+    again = [number for number in range(200) if (tmp_path / f"{number}").exists()]
+    assert 0 in again
+    assert 3 <= len(again) <= 30
+    assert later.taken_over == TakenOver("c", 200 - len(again), len(again))
+    later.settle()
+    # a case that is computed twice fails on its mark
+    assert machine(tmp_path, code="d").each(counted, cases) == before
+
+
+def test_what_the_earlier_code_did_not_compute_is_computed(tmp_path):
+    machine(tmp_path).each(added, [Sum(1)])
+    later = machine(tmp_path, code="d", earlier="c")
+    assert later.each(added, [Sum(1), Sum(2)]) == [{"sum": 1}, {"sum": 2}]
+    assert later.taken_over is None
+    assert machine(tmp_path).taken_over is None
+
+
+def test_a_change_of_results_is_found_and_keeps_nothing(tmp_path, monkeypatch):
+    machine(tmp_path).each(added, [Sum(1), Sum(2)])
+    monkeypatch.setitem(ADDED, "each", 5)
+    with pytest.raises(DiffersError, match="without --earlier"):
+        machine(tmp_path, code="d", earlier="c").each(added, [Sum(1), Sum(2)])
+    assert machine(tmp_path, code="d").each(added, [Sum(1), Sum(2)]) == [{"sum": 6}, {"sum": 7}]
 
 
 @pytest.mark.parametrize(
@@ -113,10 +159,11 @@ def test_a_kept_result_comes_back_whole_for_the_code_it_is_of(tmp_path):
     paper = Paper("kairos", "KAIROS", "Somebody, 2026.", (), "Wired.", study)
     tables = (Table("t", ("a", "b"), (("1", "2"),)),)
     told = replace(study(None), carried_by=(Carrier("load", "0.5 to 0.9", "nothing"),), tables=tables)
-    full = page.Result(paper, told, Form.FULL, "c0de", {"traces/a.csv": "beef"})
+    full = page.Result(paper, told, Form.FULL, "c0de", {"traces/a.csv": "beef"}, TakenOver("01de", 40, 3))
     kept = Kept(tmp_path / "results")
 
     assert kept.read(paper, "c0de") is None
     kept.keep(full)
     assert kept.read(paper, "c0de") == full
     assert kept.read(paper, "other") is None
+    assert "40 results of single cases are those of code `01de`; 3 others" in page.page([full])
