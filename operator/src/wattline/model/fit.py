@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from wattline.model.sums import of_products
+
 Vector = tuple[float, ...]
 
 
@@ -18,18 +20,12 @@ class Fit:
 
     def predict(self, features: Sequence[float]) -> float:
         """Return the model's value."""
-        value = 0.0
-        for at, parameter in enumerate(self.parameters):
-            value += parameter * features[at]
-        return value
+        return of_products(self.parameters, features)
 
     def deviation(self, features: Sequence[float]) -> float:
         """Return how far off the model's value may be, one standard deviation."""
-        spread = sum(
-            x * sum(c * y for c, y in zip(row, features, strict=True))
-            for x, row in zip(features, self.covariance, strict=True)
-        )
-        return math.sqrt(max(0.0, spread))
+        gain = [of_products(row, features) for row in self.covariance]
+        return math.sqrt(max(0.0, of_products(features, gain)))
 
 
 def prior(parameters: Sequence[float], deviations: Sequence[float]) -> Fit:
@@ -46,8 +42,8 @@ def learn(fit: Fit, features: Sequence[float], value: float, *, noise: float, me
     a direction that is being excited is remembered. Directions that are not excited keep what is known of
     them (forgetting is along the features alone), so that a long quiet time does not blow anything up.
     """
-    gain = [sum(c * x for c, x in zip(row, features, strict=True)) for row in fit.covariance]
-    spread = sum(x * g for x, g in zip(features, gain, strict=True))
+    gain = [of_products(row, features) for row in fit.covariance]
+    spread = of_products(features, gain)
     total = noise * noise + spread
     error = value - fit.predict(features)
     parameters = tuple(p + g * error / total for p, g in zip(fit.parameters, gain, strict=True))

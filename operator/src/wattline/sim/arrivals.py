@@ -5,6 +5,7 @@ from pathlib import Path
 from random import Random
 
 from wattline.model.runs import Arrival
+from wattline.model.sums import in_order
 from wattline.sim import tables
 from wattline.sim.moments import moment
 from wattline.sim.notes import Notes
@@ -210,7 +211,8 @@ def _windows(path: Path, rate_per_second: float | None, hours: float, notes: Not
     if rate_per_second is None:
         return steps
     ends = [start for start, _ in steps[1:]] + [hours * 3600]
-    mean = sum(rate * (end - start) for (start, rate), end in zip(steps, ends, strict=True)) / (hours * 3600)
+    calls = in_order(rate * (end - start) for (start, rate), end in zip(steps, ends, strict=True))
+    mean = calls / (hours * 3600)
     if not mean > 0:
         raise TraceError(f"{path}: nobody calls in its first {hours:g} h, so that no rate can be scaled")
     return [(start, rate / mean * rate_per_second) for start, rate in steps]

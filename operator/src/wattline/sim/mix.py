@@ -5,6 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 from random import Random
 
+from wattline.model.sums import in_order
 from wattline.sim import arrivals, traces
 from wattline.sim.generate import generate
 from wattline.sim.notes import Note, Notes
@@ -105,7 +106,7 @@ def work(
     draws = f"{seed}/{stream}" if stream else seed
     if not load > 0:
         raise TraceError(f"load {load:g}: expected a factor above 0")
-    shares = sum(source.weight for source in sources if source.rate_per_second is None)
+    shares = in_order(source.weight for source in sources if source.rate_per_second is None)
     notes = Notes()
     parts: list[Schedule] = []
     told: list[str] = []

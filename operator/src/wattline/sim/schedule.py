@@ -6,6 +6,7 @@ from itertools import count
 from typing import TypeAlias
 
 from wattline.model.runs import Arrival
+from wattline.model.sums import in_order
 from wattline.sim.recording import Calls, Part, Session, again
 
 Dealt: TypeAlias = Iterator[tuple[float, int, int]]
@@ -84,5 +85,5 @@ def _starts(at: float, session: Session) -> list[float]:
     for run, think in zip(session.runs, session.think_seconds, strict=True):
         start += think
         out.append(start)
-        start += sum(turn.gap_seconds for turn in run.turns)
+        start += in_order([turn.gap_seconds for turn in run.turns])
     return out

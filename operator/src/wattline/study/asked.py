@@ -4,6 +4,7 @@ from collections import Counter
 from importlib.metadata import version
 
 from wattline.model.fleet import full_name
+from wattline.model.sums import in_order
 from wattline.sim.mix import OWN, POISSON, Source
 from wattline.study.answer import Answer
 from wattline.study.question import Question
@@ -68,7 +69,7 @@ def _agents(question: Question) -> str:
     ]
     rate = ", ".join(rates)
     prefix = "" if question.shared_prefix else ", no opening prompt shared"
-    shares = sum(source.weight for source in question.sources if source.rate_per_second is None)
+    shares = in_order(source.weight for source in question.sources if source.rate_per_second is None)
     played = "; ".join(
         f"{_runs(source)}{prefix}; {_when(source, rate if source.weight == shares else _part(source, shares, rate))}"
         for source in question.sources

@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from wattline.api.inferencepool import InferencePool
 from wattline.model.fleet import Fleet, full_name
+from wattline.model.sums import in_order
 from wattline.policy.route import Mode
 from wattline.sim import mix
 from wattline.sim.changes import Change
@@ -221,7 +222,7 @@ class Load:
 
 def _total(rates: Iterable[float | None]) -> float | None:
     known = list(rates)
-    return None if None in known else sum(rate for rate in known if rate is not None)
+    return None if None in known else in_order(rate for rate in known if rate is not None)
 
 
 def joined(texts: Iterable[str | None], between: str = " ") -> str | None:

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from functools import lru_cache
 from typing import NamedTuple
 
+from wattline.model.sums import in_order
 from wattline.world.curve import PowerShape
 from wattline.world.load import Load
 from wattline.world.products import Product
@@ -102,7 +103,7 @@ class PowerModel:
         """Return what comes of ``load`` after a long time, when heat and leakage have found each other."""
         product = self.product
         limit = product.max_watts if limit_watts is None else limit_watts
-        resistance = sum(stage.celsius_per_watt for stage in product.stages)
+        resistance = in_order([stage.celsius_per_watt for stage in product.stages])
         unlimited = self.watts(load, index, inlet_celsius) / (
             1.0 - product.leakage_watts_per_celsius * resistance
         )

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp
 
+from wattline.model.sums import in_order
+
 
 @dataclass(frozen=True, slots=True)
 class Stage:
@@ -30,7 +32,7 @@ class Thermal:
     @property
     def celsius(self) -> float:
         """Temperature of the die now."""
-        return self.inlet_celsius + sum(self._rises)
+        return self.inlet_celsius + in_order(self._rises)
 
     def advance(self, seconds: float, watts: float) -> None:
         """Let ``seconds`` pass at a constant ``watts``."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from wattline.model.sums import in_order
 from wattline.sim import tables
 from wattline.sim.recording import Calls, Recording, TraceError
 from wattline.sim.traces.asked import Asked
@@ -85,7 +86,7 @@ def load(path: Path, asked: Asked) -> Recording:
         raise TraceError(f"{path}: no client with rates and lengths")
     begin = min(window.start_seconds for client in usable for window in client.windows)
     horizon = asked.hours * 3600
-    mean = sum(
+    mean = in_order(
         window.rate_per_second
         * max(0.0, min(WINDOW_SECONDS, horizon - (window.start_seconds - begin)))
         / horizon
