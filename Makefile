@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check conformance papers papers-full chart crds settings dashboards lock docs golden e2e e2e-down
+.PHONY: help demo test check pythons conformance papers papers-full chart crds settings dashboards lock docs golden e2e e2e-down
 PYTHON ?= python3
 UV := .tools/bin/uv
 BIN := .venv/bin
@@ -37,6 +37,9 @@ check: .venv/ready $(SHIM) ## format, lint, types, import contracts, generated f
 
 conformance: .venv/ready $(SHIM) ## faults, hangs and kills against the node agent without hardware; FULL=1: all of them
 	@$(BIN)/python -W error -m conformance --virtual conformance.ours:Inside $(if $(FULL),--full) $(CONFORMANCE)
+
+pythons: .venv/ready ## other versions of Python at hand simulate the same bytes as this one
+	@$(BIN)/python bench/pythons.py
 
 papers: .venv/ready ## every paper's claims beside ours, reduced where no full result of this code is kept (20 minutes on two cores); FORM=ci: five
 	@$(BIN)/python -m bench.papers --form $(or $(FORM),reduced) --page $(if $(filter ci,$(FORM)),.build/papers.md,docs/reference/papers.md) $(PAPERS)

@@ -10,29 +10,13 @@ With ``--into`` the unpacked wheel stays there, for `PYTHONPATH=FOLDER .venv/bin
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import zipfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-SOURCE = ROOT / "operator" / "src"
-PLAYS = {
-    "full clocks": ["-f", "examples/one-box", "--hours", "0.3", "--clock", "full"],
-    "clocks by policy": ["-f", "examples/one-box", "--hours", "0.3", "--rate", "0.16"],
-    "watts shared": ["-f", "examples/one-box", "--hours", "0.3", "--cap", "wattline", "--budget", "box=-30%"],
-    "a budget that falls": ["-f", "examples/one-box", "--hours", "0.3", "--cap", "wattline", "--budget", "box=-40%@6min"],
-    "uniform limits": ["-f", "examples/one-box", "--hours", "0.3", "--cap", "uniform", "--budget", "box=-30%"],
-    "one constant clock": ["-f", "examples/one-box", "--hours", "0.3", "--clock", "900", "--product", "h200"],
-    "turns that wait for memory": ["-f", "examples/one-box", "--hours", "0.2", "--rate", "0.6"],
-    "no admission, turn about": ["-f", "examples/one-box", "--hours", "0.2", "--admission", "off", "--routing", "round-robin"],
-    "two nodes, one fails": ["-f", "examples/two-nodes", "--hours", "0.3", "--cap", "wattline", "--event", "coder/coder-1=stop@6min"],
-    "another curve, exact sensors": ["-f", "examples/one-box", "--hours", "0.3", "--shape", "linear", "--sensors", "exact", "--seed", "7"],
-}  # fmt: skip
-SWEEP = ["-f", "examples/one-box", "--hours", "0.1", "--vary", "clock=full,wattline", "--seeds", "2", "--jobs", "2"]  # fmt: skip
-"""On processes of their own, which questions are sent to."""
+from plays import ROOT, SOURCE, answers
 
 
 def build(folder: Path) -> None:
@@ -46,31 +30,6 @@ def build(folder: Path) -> None:
         )  # fmt: skip
         (wheel,) = Path(out).glob("*.whl")
         zipfile.ZipFile(wheel).extractall(folder)
-
-
-def wattline(package: Path, *words: str) -> tuple[bytes, float]:
-    """Return what a command of the Wattline in ``package`` writes, and its CPU seconds."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    said = subprocess.run(
-        [sys.executable, "-c", "from wattline.cli.main import main; main()", *words],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(package)},
-        stdout=subprocess.PIPE,
-        check=True,
-    ).stdout
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return said, after.ru_utime - before.ru_utime
-
-
-def played(package: Path, words: list[str], out: Path) -> tuple[list[bytes], float]:
-    files = [out / "answer.json", out / "series.csv"]
-    _, seconds = wattline(package, "simulate", *words, "--json", str(files[0]), "--series", str(files[1]))
-    return [file.read_bytes() for file in files], seconds
-
-
-def swept(package: Path, out: Path) -> tuple[list[bytes], float]:
-    _, seconds = wattline(package, "sweep", *SWEEP, "--out", str(out))
-    return [file.read_bytes() for file in sorted(out.rglob("*.json")) + sorted(out.rglob("*.csv"))], seconds
 
 
 def main() -> None:
@@ -88,13 +47,10 @@ def main() -> None:
         native = sorted(folder.glob("wattline/**/*.so"))
         print(f"{len(native)} compiled modules in {folder}")
         apart = 0 if native else 1
-        for name, words in {**PLAYS, "a sweep on two processes": None}.items():
-            outs = [Path(temporary) / name / kind for kind in ("interpreted", "compiled")]
-            answers = []
-            for package, out in zip((SOURCE, folder), outs, strict=True):
-                out.mkdir(parents=True)
-                answers.append(swept(package, out) if words is None else played(package, words, out))
-            (one, slow), (other, quick) = answers
+        interpreted = answers(SOURCE, Path(temporary) / "interpreted")
+        compiled = answers(folder, Path(temporary) / "compiled")
+        for name, (one, slow) in interpreted.items():
+            other, quick = compiled[name]
             apart += one != other
             print(
                 f"{'equal' if one == other else 'APART':6} {name}: {sum(map(len, one)):,} bytes; "
