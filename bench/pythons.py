@@ -75,7 +75,19 @@ def furnished(python: Path, folder: Path) -> Path:
     if not inside.exists():
         subprocess.run([uv, "venv", "--quiet", "--python", python, folder], check=True)
     subprocess.run(
-        [uv, "pip", "install", "--quiet", "--python", inside, "./operator[sim]"], cwd=ROOT, check=True
+        [
+            uv,
+            "pip",
+            "install",
+            "--quiet",
+            "--python",
+            inside,
+            "-c",
+            "requirements/dev.txt",
+            "./operator[sim]",
+        ],
+        cwd=ROOT,
+        check=True,
     )
     return inside
 
