@@ -142,6 +142,9 @@ class Machine:
 
     def _file(self, function: Callable[[C], Json], case: C, code: str) -> Path:
         said = json.dumps(asdict(case), sort_keys=True)  # type: ignore[call-overload]  # a case is a dataclass
+        if self._data is not None:  # what a data file holds counts, not where it lies
+            for relative, content in self.inputs.items():
+                said = said.replace(json.dumps(str(self._data / relative))[1:-1], content)
         name = hashlib.sha256(
             f"{code} {function.__module__}.{function.__qualname__} {said}".encode()
         ).hexdigest()

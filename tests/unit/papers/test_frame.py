@@ -73,6 +73,28 @@ def test_other_code_computes_anew(tmp_path):
 
 
 @dataclass(frozen=True)
+class Recorded:
+    path: str
+
+
+def length(case):
+    return {"length": Path(case.path).stat().st_size}
+
+
+def test_results_are_those_of_what_a_data_file_holds_wherever_it_lies(tmp_path):
+    def told(folder, text):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / "a.csv").write_text(text)
+        bench = Machine(Form.CI, tmp_path / folder, jobs=1, kept=tmp_path / "kept", code="c")
+        result = bench.each(length, [Recorded(str(bench.data("a.csv")))])
+        return result, len(list((tmp_path / "kept").iterdir()))
+
+    assert told("here", "one") == ([{"length": 3}], 1)
+    assert told("there", "one") == ([{"length": 3}], 1)
+    assert told("there", "other") == ([{"length": 5}], 2)
+
+
+@dataclass(frozen=True)
 class Sum:
     number: int
 
