@@ -142,9 +142,7 @@ def test_equal_values_have_one_hash_and_one_that_changes_has_none(values: Any) -
 def test_values_are_changed_into_others_read_back_from_pickle_and_listed(values: Any) -> None:
     assert values.Pair(1.0)._replace(second=5.0) == values.Pair(1.0, 5.0)
     assert replace(values.Kept("a"), name="b") == values.Kept("b")
-    assert pickle.loads(pickle.dumps(values.Kept("a", names=["x"]))) == values.Kept(
-        "a", names=["x"]
-    )
+    assert pickle.loads(pickle.dumps(values.Kept("a", names=["x"]))) == values.Kept("a", names=["x"])
     assert asdict(values.Count(3)) == {"value": 3}
 
 
