@@ -250,6 +250,7 @@ def test_without_an_operator_running_pods_run_and_gated_ones_wait_for_it_or_for_
     )
     here.served("chat", 1)
     here.served("coder", 1)
+    wait_until(lambda: len(here.usable("coder")) == 1, "the gateway sends turns to it", timeout_seconds=30)
     known = here.usable("coder")
 
     with Operators(here.cluster).away():
