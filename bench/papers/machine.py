@@ -94,7 +94,10 @@ class Machine:
         return path
 
     def each(self, function: Callable[[C], Json], cases: Sequence[C]) -> list[Json]:
-        """Return the function's results for all cases, from disk where they are kept."""
+        """Return the function's results for all cases, from disk where they are kept.
+
+        Raises `DiffersError` where one of an earlier code does not come out again.
+        """
         files = [self._file(function, case, self._code) for case in cases]
         expected: dict[int, str] = {}
         for index, file in enumerate(files):
